@@ -1,0 +1,60 @@
+# `make help` lists the targets. Everything runs in .venv, which the first target that needs it creates.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+HTML := _build/html
+PORT ?= 8000
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book serve test test-unit test-notebooks test-book lint lock clean distclean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Create .venv with the pinned packages and gan_utils
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+		"Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.13 ..." % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
+	@touch $@
+
+# A clean $(HTML) and .doctrees: an incremental build would forget the warnings of the build before. Notebooks whose code
+# and tools are unchanged come from the cache in _build/.jupyter_cache, so this still takes seconds.
+book: $(READY) ## Execute the chapters and build the HTML book (in _build/html)
+	@rm -rf $(HTML) _build/.doctrees _build/failed.txt
+	$(BIN)/jupyter-book build . -W -n --keep-going --builder html || { cat _build/failed.txt 2>/dev/null; exit 1; }
+
+serve: ## Show the built book on http://127.0.0.1:8000 (PORT=... for another port)
+	@test -f $(HTML)/index.html || { echo "Build the book first: make book"; exit 1; }
+	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl+C stops)"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
+
+test: lint test-unit test-notebooks test-book ## Everything below: lint, unit tests, notebooks, the built book
+
+test-unit: $(READY) ## Tests of the package and of the notebooks' form
+	$(PYTEST) -n 2 --ignore tests/test_book.py
+
+test-notebooks: $(READY) ## Execute every notebook cell by cell (nbval)
+	$(PYTEST) --nbval-lax -n 2 --dist loadfile book
+
+test-book: book ## Build the book, then look at every page in a headless browser (needs Chromium)
+	$(PYTEST) tests/test_book.py
+
+lint: $(READY) ## Style of the code; notebooks without outputs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --keep-id --verify book/*/*.ipynb
+
+lock: $(READY) ## Write requirements.txt anew from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+	@command -v $${UV:-$(BIN)/uv} >/dev/null || $(BIN)/python -m pip install --quiet uv
+	UV=$${UV:-$(BIN)/uv} scripts/lock.sh $(UPGRADE)
+
+clean: ## Remove the built book and the cache of executed notebooks
+	rm -rf _build .pytest_cache .ruff_cache
+
+distclean: clean ## Remove .venv too
+	rm -rf $(VENV)
