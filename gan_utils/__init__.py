@@ -1,0 +1,38 @@
+"""gan_utils: train many small GANs at once, see them collapse, measure it, and mend it. ``import gan_utils as gu``."""
+
+from gan_utils import classifier, critics, data, exercises, losses, metrics, models, optim, penalties, plots
+from gan_utils.checkpoint import CheckpointError
+from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step
+from gan_utils.run import Frames, Run, Source
+from gan_utils.runtime import budget, device, generator, mode
+from gan_utils.training import draw_block, fit
+
+__all__ = [
+    "GAN",
+    "Batch",
+    "CheckpointError",
+    "Frames",
+    "Logs",
+    "Player",
+    "Run",
+    "Source",
+    "State",
+    "budget",
+    "classifier",
+    "consensus",
+    "critics",
+    "data",
+    "device",
+    "draw_block",
+    "exercises",
+    "fit",
+    "generator",
+    "losses",
+    "metrics",
+    "mode",
+    "models",
+    "optim",
+    "penalties",
+    "plots",
+    "step",
+]

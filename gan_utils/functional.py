@@ -1,0 +1,175 @@
+"""An ``nn.Module`` seen as a pure function of its parameters and buffers, ready for ``torch.func``.
+
+Readers write ordinary modules; this is the one place that turns them into functions. Two things need care. Buffers
+(BatchNorm's running statistics) are copied before each pass and handed back, so that nothing is changed in place. And
+dropout must not draw from torch's global generator, or a run would depend on what else runs beside it: its mask is
+a hash of a key that the training loop draws ahead for each seed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+__all__ = ["Functional", "SeededDropout"]
+
+Tensors = dict[str, Tensor]
+_KEY = "_dropout_key"
+_GOLDEN = 0x9E3779B1  # 2^32 / golden ratio: spreads consecutive numbers over 32 bits
+_AGAIN = 0x85EBCA6B  # another odd number, for a layer's second call in a pass
+
+
+def _mix(bits: Tensor) -> Tensor:
+    # A 32-bit integer hash (xor-shift and multiply, twice) kept in int64, where the products cannot overflow.
+    for _ in range(2):
+        bits = (((bits >> 16) ^ bits) * 0x45D9F3B) & 0xFFFFFFFF
+    return (bits >> 16) ^ bits
+
+
+class SeededDropout(nn.Module):
+    """Dropout whose mask is a function of a key, the layer's number and the element's place: ``[*] -> [*]``.
+
+    With probability ``p`` an element (a whole channel if ``channels``) is zeroed; the rest is scaled by 1 / (1 - p).
+    """
+
+    def __init__(self, p: float, layer: int, *, channels: bool = False) -> None:
+        super().__init__()
+        self.p, self.layer, self.channels = p, layer, channels
+        self.calls = 0  # in this pass: a layer that is called twice draws two masks
+        self.register_buffer(_KEY, torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.channels else x.shape
+        places = torch.arange(shape.numel() if isinstance(shape, torch.Size) else shape[0] * shape[1], device=x.device)
+        key = getattr(self, _KEY) + self.layer * _GOLDEN + self.calls * _AGAIN
+        self.calls += 1
+        salt = _mix(key & 0xFFFFFFFF)
+        keep = _mix(places.view(shape) ^ salt) >= int(self.p * 2**32)
+        return torch.where(keep, x / max(1 - self.p, 1e-12), 0.0)
+
+
+_CHANNELWISE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+def _seed_dropouts(module: nn.Module) -> nn.Module:
+    seeded: dict[nn.Module, SeededDropout] = {}  # one module may stand in several places; named_children() shows one
+    for parent in list(module.modules()):
+        for name, child in list(parent._modules.items()):
+            if isinstance(child, (nn.Dropout, *_CHANNELWISE)):
+                new = SeededDropout(child.p, len(seeded), channels=isinstance(child, _CHANNELWISE))
+                setattr(parent, name, seeded.setdefault(child, new))
+    return module
+
+
+def _reset(module: nn.Module) -> None:
+    # Children first, so that a module with an initialisation of its own (DCGAN's, say) has the last word.
+    for child in module.children():
+        _reset(child)
+    reset = getattr(module, "reset_parameters", None)
+    if callable(reset):
+        reset()
+
+
+class Functional:
+    """A network as a pure function, with the means to draw fresh weights for any seed.
+
+    Args:
+        network: an ``nn.Module``, or a function of no arguments that builds one. A module is copied, never changed.
+            For each seed a module is drawn afresh through the ``reset_parameters()`` of its parts; a builder is called.
+        role: the argument's name in error messages, ``"G"`` or ``"D"``.
+
+    Raises:
+        TypeError: ``network`` is neither.
+        ValueError: the module has no parameters, or some that no ``reset_parameters()`` sets.
+    """
+
+    def __init__(self, network: nn.Module | Callable[[], nn.Module], role: str) -> None:
+        self.role = role
+        if isinstance(network, nn.Module):
+            self._build = lambda: copy.deepcopy(network)
+            self._fresh = True
+        elif callable(network):
+            self._build, self._fresh = network, False
+        else:
+            raise TypeError(f"{role} must be an nn.Module or a function that builds one; got {type(network).__name__}.")
+        template = self._build()
+        if not isinstance(template, nn.Module):
+            raise TypeError(f"{role}() must return an nn.Module; it returned {type(template).__name__}.")
+        self.description = str(template)
+        self.latent = getattr(template, "latent", None) or _first_width(template)
+        self.convolutional = any(isinstance(part, nn.modules.conv._ConvNd) for part in template.modules())
+        self._check(template)
+        self._train = _seed_dropouts(template).train()
+        self._eval = copy.deepcopy(self._train).eval()
+        self._keys = [name for name, _ in template.named_buffers() if name.split(".")[-1] == _KEY]
+        self._dropouts = [part for part in self._train.modules() if isinstance(part, SeededDropout)]
+
+    def _check(self, template: nn.Module) -> None:
+        if not any(True for _ in template.parameters()):
+            raise ValueError(f"{self.role} has no parameters, so there is nothing to train.")
+        if not self._fresh:
+            return
+        trial = copy.deepcopy(template)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            for parameter in trial.parameters():
+                parameter.fill_(torch.nan)
+            _reset(trial)
+        missed = [name for name, parameter in trial.named_parameters() if parameter.isnan().any()]
+        if missed:
+            raise ValueError(
+                f"{self.role} has parameters that no reset_parameters() sets ({', '.join(missed[:3])}), so they cannot be "
+                f"drawn afresh for each seed. Pass a function that builds the network instead, for example lambda: MyNet()."
+            )
+
+    def draw(self) -> tuple[Tensors, Tensors]:
+        """Return fresh ``(params, buffers)``, drawn with torch's global generator as building the module would."""
+        module = self._build()
+        if self._fresh:
+            _reset(module)
+        params = {name: value.detach().clone() for name, value in module.named_parameters()}
+        buffers = {name: value.detach().clone() for name, value in module.named_buffers()}
+        return params, buffers
+
+    def __call__(
+        self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int = 0, *, training: bool = True
+    ) -> tuple[Tensor, Tensors]:
+        """Return ``(output, buffers after the pass)``; nothing that was passed in is changed."""
+        tensors = params | _copies(buffers)
+        tensors |= {name: torch.as_tensor(key, device=x.device) for name in self._keys}
+        module = self._train if training else self._eval
+        for dropout in self._dropouts:
+            dropout.calls = 0
+        output = functional_call(module, tensors, (x,))  # writes buffers that the module reassigned back to `tensors`
+        return output, {name: tensors[name] for name in buffers}
+
+    def judges_alone(self, params: Tensors, buffers: Tensors, some: Tensor, others: Tensor) -> bool:
+        """Return whether what a sample gives does not depend on its neighbours in the batch, by trying on two batches.
+
+        Dropout is left out of the trial. BatchNorm, or anything else that looks across the batch, makes this False.
+        """
+        trial = copy.deepcopy(self._train)
+        for part in trial.modules():
+            if isinstance(part, SeededDropout):
+                part.eval()
+        alone = [functional_call(trial, (params, _copies(buffers)), (x,)) for x in (some, others)]
+        mixed = functional_call(trial, (params, _copies(buffers)), (torch.cat([some, others]),))
+        return mixed.shape[0] == 2 * alone[0].shape[0] and torch.allclose(mixed, torch.cat(alone), rtol=1e-4, atol=1e-6)
+
+
+def _copies(buffers: Tensors) -> Tensors:
+    return {name: value.clone() for name, value in buffers.items()}
+
+
+def _first_width(module: nn.Module) -> int | None:
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            return part.in_features
+        if isinstance(part, nn.modules.conv._ConvTransposeNd):
+            return part.in_channels
+    return None

@@ -1,0 +1,300 @@
+"""A GAN as a value, and one pure function that moves it on by a step.
+
+:class:`GAN` is the recipe: two networks, a loss pair, penalties, optimisers and a rule of play. :class:`State` holds
+every tensor that training changes. ``step(gan, state, batch) -> (state, logs)`` changes nothing in place, so that
+``torch.func.vmap`` can run many seeds at once and ``torch.compile`` can make that fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import grad, grad_and_value
+
+from gan_utils import checks, losses, optim
+from gan_utils.functional import Functional, Tensors
+from gan_utils.losses import Loss
+from gan_utils.optim import Optimizer
+from gan_utils.penalties import Penalty
+
+__all__ = [
+    "GAN",
+    "PLAYS",
+    "Batch",
+    "Logs",
+    "Player",
+    "State",
+    "alternating",
+    "consensus",
+    "extragradient",
+    "simultaneous",
+    "step",
+]
+
+
+class Player(NamedTuple):
+    """What training changes of one network: its parameters, its buffers and its optimiser's state."""
+
+    params: Tensors
+    buffers: Tensors
+    opt: dict
+
+
+class State(NamedTuple):
+    """What training changes of a GAN. ``average`` is the moving average of G's parameters (empty without EMA)."""
+
+    G: Player
+    D: Player
+    average: Tensors
+
+
+class Batch(NamedTuple):
+    """All the data and noise of one step, with k = ``gan.d_steps``, batch size B and latent size Z."""
+
+    x: Tensor  #: real samples [k, B, *shape]
+    z: Tensor  #: latents [k + 1, B, Z]; the last one is the generator's
+    noise: Tensor  #: uniform on [0, 1) for the penalties: [k, B, *shape], [k, B, 1, ...], or [k, 0] where none is used
+    key: Tensor  #: a whole number below 2^31, the source of this step's dropout masks: []
+
+
+class Logs(NamedTuple):
+    """What a step reports, scalars: both losses (with penalties) and D's mean logit on real and on fake samples."""
+
+    d_loss: Tensor
+    g_loss: Tensor
+    d_real: Tensor
+    d_fake: Tensor
+
+
+Rule = Callable[["GAN", State, Batch], tuple[State, Logs]]
+
+
+@dataclass(frozen=True)
+class GAN:
+    """The recipe of a GAN; pass it to :func:`gan_utils.fit`.
+
+    Args:
+        G: generator, latents ``[B, Z] -> [B, *shape]``: an ``nn.Module`` or a function of no arguments that builds one.
+        D: discriminator (critic), ``[B, *shape] -> [B]`` or ``[B, 1]`` logits (no sigmoid): likewise.
+        loss: a :class:`~gan_utils.losses.Loss` or its name.
+        penalties: :class:`~gan_utils.penalties.Penalty` values, added to D's loss.
+        opt_g, opt_d: optimisers; Adam with lr 1e-3 and betas (0.5, 0.999) unless given.
+        d_steps: updates of D for each update of G.
+        play: how the two move: a name of :data:`PLAYS` or a rule such as ``consensus(10.0)``.
+        ema: decay of the moving average of G's parameters, 0 for none; 0.999 is usual.
+        latent: Z, the length of a latent; by default G's attribute ``latent`` or its first layer's width.
+        together: D judges every sample by itself (no BatchNorm, say), so that real and fake may go through it in one
+            pass, which is faster. ``None`` (the default) lets ``fit`` find out by trying.
+
+    Raises:
+        ValueError, TypeError: for an argument that cannot work; the message names it and what is allowed.
+    """
+
+    G: Functional
+    D: Functional
+    loss: Loss = losses.nonsaturating
+    penalties: tuple[Penalty, ...] = ()
+    opt_g: Optimizer = field(default_factory=optim.adam)
+    opt_d: Optimizer = field(default_factory=optim.adam)
+    d_steps: int = 1
+    play: Rule | str = "alternating"
+    ema: float = 0.0
+    latent: int | None = None
+    together: bool | None = None
+
+    def __post_init__(self) -> None:
+        penalties = (self.penalties,) if isinstance(self.penalties, Penalty) else tuple(self.penalties)
+        for penalty in penalties:
+            if not isinstance(penalty, Penalty):
+                raise TypeError(f"penalties must hold values such as r1(10.0) or wgan_gp(); got {penalty!r}.")
+        for name in ("opt_g", "opt_d"):
+            if not isinstance(getattr(self, name), Optimizer):
+                raise TypeError(f"{name} must be an optimiser such as adam(1e-3); got {getattr(self, name)!r}.")
+        G, D = _functional(self.G, "G"), _functional(self.D, "D")
+        if self.latent is None and G.latent is None:
+            raise ValueError("latent cannot be read off G (no attribute `latent`, no linear layer): pass latent=...")
+        fixed = {
+            "G": G,
+            "D": D,
+            "loss": losses.get(self.loss),
+            "penalties": penalties,
+            "d_steps": checks.integer("d_steps", self.d_steps),
+            "play": PLAYS[checks.choice("play", self.play, PLAYS)] if not callable(self.play) else self.play,
+            "ema": checks.number("ema", self.ema, least=0, most=0.999999),
+            "latent": checks.integer("latent", G.latent if self.latent is None else self.latent),
+        }
+        for name, value in fixed.items():
+            object.__setattr__(self, name, value)
+
+    def init(self, seed: int) -> State:
+        """Return the state before the first step: as ``torch.manual_seed(seed)``, then building G, then D, would give."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(checks.integer("seed", seed, least=0))
+            g, d = self.G.draw(), self.D.draw()
+        average = {name: value.clone() for name, value in g[0].items()} if self.ema else {}
+        return State(Player(*g, self.opt_g.init(g[0])), Player(*d, self.opt_d.init(d[0])), average)
+
+    def describe(self) -> dict[str, str]:
+        """Return the recipe in words; two recipes that train differently differ here. Checkpoints carry it."""
+        return {
+            "G": self.G.description,
+            "D": self.D.description,
+            "loss": self.loss.name,
+            "penalties": ", ".join(f"{p.name}(target={p.target:g}, weight={p.weight:g})" for p in self.penalties),
+            "opt_g": self.opt_g.name,
+            "opt_d": self.opt_d.name,
+            "d_steps": str(self.d_steps),
+            "play": getattr(self.play, "name", getattr(self.play, "__name__", repr(self.play))),
+            "ema": f"{self.ema:g}",
+            "latent": str(self.latent),
+        }
+
+
+def _functional(network: Functional | nn.Module | Callable[[], nn.Module], role: str) -> Functional:
+    return network if isinstance(network, Functional) else Functional(network, role)
+
+
+def step(gan: GAN, state: State, batch: Batch) -> tuple[State, Logs]:
+    """Move a GAN on by one step: D's ``d_steps`` updates and one of G, by the recipe's rule of play."""
+    state, logs = gan.play(gan, state, batch)
+    if gan.ema:
+        average = {k: torch.lerp(state.G.params[k], old, gan.ema) for k, old in state.average.items()}
+        state = state._replace(average=average)
+    return state, logs
+
+
+def d_objective(
+    params: Tensors, gan: GAN, buffers: Tensors, real: Tensor, fake: Tensor, noise: Tensor, key: Tensor
+) -> tuple[Tensor, tuple[Tensors, Tensor, Tensor]]:
+    """What D minimises: its loss plus the penalties, averaged over the batch."""
+    if gan.together:
+        both, buffers = gan.D(params, buffers, torch.cat([real, fake]), key + 1)
+        on_real, on_fake = _logits(both).chunk(2)
+    else:
+        on_real, buffers = gan.D(params, buffers, real, key + 1)
+        on_fake, buffers = gan.D(params, buffers, fake, key + 2)
+        on_real, on_fake = _logits(on_real), _logits(on_fake)
+    loss = gan.loss.d(on_real, on_fake).mean()
+    for penalty in gan.penalties:
+        loss = loss + penalty(lambda x: _logits(gan.D(params, buffers, x, key + 3)[0]), real, fake, noise).mean()
+    return loss, (buffers, on_real.mean(), on_fake.mean())
+
+
+def g_objective(
+    params: Tensors, gan: GAN, buffers: Tensors, D: Player, real: Tensor, z: Tensor, key: Tensor
+) -> tuple[Tensor, tuple[Tensors, Tensors]]:
+    """What G minimises: its loss on fresh fakes, averaged over the batch. Only losses on pairs look at ``real``."""
+    fake, buffers = gan.G(params, buffers, z, key + 4)
+    on_fake, d_buffers = gan.D(D.params, D.buffers, fake, key + 5)
+    loss = gan.loss.g(_logits(on_fake), lambda: _logits(gan.D(D.params, D.buffers, real, key + 6)[0])).mean()
+    return loss, (buffers, d_buffers)
+
+
+def _logits(out: Tensor) -> Tensor:
+    return out.reshape(out.shape[0])  # [B, 1] or [B]; fit() has checked that it is one of these
+
+
+class _Turn(NamedTuple):
+    grads: Tensors
+    loss: Tensor
+    real: Tensor | None = None
+    fake: Tensor | None = None
+
+
+def _d_turn(gan: GAN, s: State, b: Batch, i: int) -> tuple[State, _Turn]:
+    """D's gradient on its i-th batch; the state comes back with new buffers but no parameter moved."""
+    key = b.key + 8 * i
+    fake, g_buffers = gan.G(s.G.params, s.G.buffers, b.z[i], key)
+    value = partial(d_objective, gan=gan, buffers=s.D.buffers, real=b.x[i], fake=fake, noise=b.noise[i], key=key)
+    grads, (loss, (d_buffers, real, fake)) = grad_and_value(value, has_aux=True)(s.D.params)
+    s = s._replace(G=s.G._replace(buffers=g_buffers), D=s.D._replace(buffers=d_buffers))
+    return s, _Turn(grads, loss, real, fake)
+
+
+def _g_turn(gan: GAN, s: State, b: Batch) -> tuple[State, _Turn]:
+    """G's gradient; the state comes back with new buffers but no parameter moved."""
+    key = b.key + 8 * (gan.d_steps - 1)
+    value = partial(g_objective, gan=gan, buffers=s.G.buffers, D=s.D, real=b.x[-1], z=b.z[-1], key=key)
+    grads, (loss, (g_buffers, d_buffers)) = grad_and_value(value, has_aux=True)(s.G.params)
+    return s._replace(G=s.G._replace(buffers=g_buffers), D=s.D._replace(buffers=d_buffers)), _Turn(grads, loss)
+
+
+def _move(player: Player, optimizer: Optimizer, grads: Tensors) -> Player:
+    params, opt = optimizer.update(player.params, grads, player.opt)
+    return player._replace(params=params, opt=opt)
+
+
+def _train_d(gan: GAN, s: State, b: Batch, turns: int) -> tuple[State, _Turn | None]:
+    turn = None
+    for i in range(turns):
+        s, turn = _d_turn(gan, s, b, i)
+        s = s._replace(D=_move(s.D, gan.opt_d, turn.grads))
+    return s, turn
+
+
+def _report(d: _Turn, g: _Turn) -> Logs:
+    return Logs(d.loss, g.loss, d.real, d.fake)
+
+
+def alternating(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
+    """D moves ``d_steps`` times, then G answers the D that has moved (Goodfellow et al., 2014, algorithm 1)."""
+    s, d = _train_d(gan, s, b, gan.d_steps)
+    s, g = _g_turn(gan, s, b)
+    return s._replace(G=_move(s.G, gan.opt_g, g.grads)), _report(d, g)
+
+
+def _both(gan: GAN, s: State, b: Batch) -> tuple[State, _Turn, _Turn]:
+    s, d = _d_turn(gan, s, b, gan.d_steps - 1)
+    s, g = _g_turn(gan, s, b)
+    return s, d, g
+
+
+def _move_both(gan: GAN, s: State, d_grads: Tensors, g_grads: Tensors) -> State:
+    return s._replace(G=_move(s.G, gan.opt_g, g_grads), D=_move(s.D, gan.opt_d, d_grads))
+
+
+def simultaneous(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
+    """Both take their gradient at the same point, then both move. (With ``d_steps`` > 1, D first moves alone.)"""
+    s, _ = _train_d(gan, s, b, gan.d_steps - 1)
+    s, d, g = _both(gan, s, b)
+    return _move_both(gan, s, d.grads, g.grads), _report(d, g)
+
+
+def extragradient(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
+    """Both move from here with the gradients of one step ahead (Korpelevich, 1976; for GANs Gidel et al., 2019)."""
+    s, _ = _train_d(gan, s, b, gan.d_steps - 1)
+    s, d, g = _both(gan, s, b)
+    ahead = _move_both(gan, s, d.grads, g.grads)
+    _, d_ahead, g_ahead = _both(gan, ahead, b)
+    return _move_both(gan, s, d_ahead.grads, g_ahead.grads), _report(d, g)
+
+
+def consensus(gamma: float = 10.0) -> Rule:
+    """Simultaneous play that also descends on gamma / 2 * (squared norm of both gradients), Mescheder et al. (2017)."""
+    gamma = checks.number("gamma", gamma, least=0)
+
+    def play(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
+        s, _ = _train_d(gan, s, b, gan.d_steps - 1)
+
+        def half_square(g_params: Tensors, d_params: Tensors) -> Tensor:
+            at = s._replace(G=s.G._replace(params=g_params), D=s.D._replace(params=d_params))
+            _, d, g = _both(gan, at, b)
+            return sum(v.square().sum() for turn in (d, g) for v in turn.grads.values()) / 2
+
+        g_pull, d_pull = grad(half_square, argnums=(0, 1))(s.G.params, s.D.params)
+        s, d, g = _both(gan, s, b)
+        d_grads = {k: v + gamma * d_pull[k] for k, v in d.grads.items()}
+        g_grads = {k: v + gamma * g_pull[k] for k, v in g.grads.items()}
+        return _move_both(gan, s, d_grads, g_grads), _report(d, g)
+
+    play.name = f"consensus({gamma:g})"  # type: ignore[attr-defined]
+    return play
+
+
+#: The rules of play that need no setting, by name. :func:`consensus` takes its weight and gives a further one.
+PLAYS: dict[str, Rule] = {"alternating": alternating, "simultaneous": simultaneous, "extragradient": extragradient}

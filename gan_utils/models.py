@@ -1,0 +1,177 @@
+"""The networks of the book, as ordinary modules: small MLPs, the reference MNIST pair, DCGAN for 28 x 28, the Dirac-GAN.
+
+Generators carry ``latent``, the length of their input. Discriminators end in one logit, without a sigmoid.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from gan_utils import checks
+
+__all__ = [
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "DiracDiscriminator",
+    "DiracGenerator",
+    "mlp",
+    "mnist_discriminator",
+    "mnist_generator",
+]
+
+
+def mlp(
+    *widths: int,
+    slope: float = 0.0,
+    dropout: float = 0.0,
+    last: nn.Module | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> nn.Sequential:
+    """Return a multi-layer perceptron ``[B, *, widths[0] in total] -> [B, widths[-1]]``.
+
+    Args:
+        widths: layer widths, input first; at least two.
+        slope: negative slope of the (leaky) ReLU between layers; 0 is the plain ReLU.
+        dropout: share of hidden activations dropped, after each activation.
+        last: module after the last layer, for example ``nn.Tanh()``.
+        shape: shape of one output, if it is not a vector.
+    """
+    if len(widths) < 2:
+        raise ValueError(f"widths must name at least the input and the output; got {widths}.")
+    widths = tuple(checks.integer("widths", width) for width in widths)
+    slope = checks.number("slope", slope, least=0)
+    dropout = checks.number("dropout", dropout, least=0, most=1)
+    layers: list[nn.Module] = [nn.Flatten()]
+    for n_in, n_out in pairwise(widths[:-1]):
+        layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(slope) if slope else nn.ReLU()]
+        layers += [nn.Dropout(dropout)] if dropout else []
+    layers += [nn.Linear(widths[-2], widths[-1])]
+    layers += [last] if last is not None else []
+    layers += [nn.Unflatten(1, shape)] if shape is not None else []
+    return nn.Sequential(*layers)
+
+
+def mnist_generator(latent: int = 100) -> nn.Sequential:
+    """The reference MLP generator: latent-256-512-1024-784, ReLU, tanh; ``[B, latent] -> [B, 1, 28, 28]`` in [-1, 1]."""
+    return mlp(checks.integer("latent", latent), 256, 512, 1024, 784, last=nn.Tanh(), shape=(1, 28, 28))
+
+
+def mnist_discriminator() -> nn.Sequential:
+    """The reference MLP discriminator: 784-1024-512-256-1, LeakyReLU 0.2, dropout 0.3; ``[B, 1, 28, 28] -> [B, 1]``."""
+    return mlp(784, 1024, 512, 256, 1, slope=0.2, dropout=0.3)
+
+
+def _dcgan_init(module: nn.Module) -> None:
+    # Radford et al. (2016): weights N(0, 0.02); BatchNorm's scale N(1, 0.02), its shift 0.
+    for part in module.modules():
+        if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.normal_(part.weight, 0.0, 0.02)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.BatchNorm2d):
+            nn.init.normal_(part.weight, 1.0, 0.02)
+            nn.init.zeros_(part.bias)
+
+
+class DCGANGenerator(nn.Module):
+    """DCGAN's generator (Radford et al., 2016) for 28 x 28: ``[B, latent] -> [B, channels, 28, 28]`` in [-1, 1].
+
+    A linear layer to 7 x 7 maps, then two transposed convolutions (4 x 4, stride 2), with BatchNorm and ReLU.
+    """
+
+    def __init__(self, latent: int = 64, width: int = 32, channels: int = 1) -> None:
+        super().__init__()
+        self.latent = checks.integer("latent", latent)
+        width, channels = checks.integer("width", width), checks.integer("channels", channels)
+        self.layers = nn.Sequential(
+            nn.Linear(latent, 2 * width * 49, bias=False),
+            nn.Unflatten(1, (2 * width, 7, 7)),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw DCGAN's initial weights."""
+        _dcgan_init(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)
+
+
+class DCGANDiscriminator(nn.Module):
+    """DCGAN's discriminator for 28 x 28: ``[B, channels, 28, 28] -> [B, 1]``; strided convolutions, LeakyReLU 0.2.
+
+    ``norm=False`` leaves BatchNorm out, as gradient penalties ask for.
+    """
+
+    def __init__(self, width: int = 32, channels: int = 1, *, norm: bool = True) -> None:
+        super().__init__()
+        width, channels = checks.integer("width", width), checks.integer("channels", channels)
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=not norm),
+            nn.BatchNorm2d(2 * width) if norm else nn.Identity(),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Linear(2 * width * 49, 1),
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw DCGAN's initial weights."""
+        _dcgan_init(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class DiracGenerator(nn.Module):
+    """The Dirac-GAN's generator (Mescheder et al., 2018): one point theta, whatever the latent; ``[B, 1] -> [B, 1]``."""
+
+    latent = 1
+
+    def __init__(self, theta: float = 1.0) -> None:
+        super().__init__()
+        self.start = float(theta)
+        self.theta = nn.Parameter(torch.empty(()))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return theta to its start."""
+        nn.init.constant_(self.theta, self.start)
+
+    def extra_repr(self) -> str:
+        return f"theta={self.start:g}"
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.theta.expand(z.shape[0], 1)
+
+
+class DiracDiscriminator(nn.Module):
+    """The Dirac-GAN's discriminator: the line ``psi * x``; ``[B, 1] -> [B, 1]``."""
+
+    def __init__(self, psi: float = 1.0) -> None:
+        super().__init__()
+        self.start = float(psi)
+        self.psi = nn.Parameter(torch.empty(()))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return psi to its start."""
+        nn.init.constant_(self.psi, self.start)
+
+    def extra_repr(self) -> str:
+        return f"psi={self.start:g}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.psi * x

@@ -1,0 +1,134 @@
+"""Optimisers as pairs of pure functions on dictionaries of tensors: ``init(params)`` and ``update(params, grads, state)``.
+
+They follow ``torch.optim`` to rounding. Because they are pure they can be vmapped, differentiated through (unrolling)
+and checkpointed. The learning rate lives in the state, as a tensor, so that the members of an ensemble may differ in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gan_utils import checks
+
+__all__ = ["OPTIMIZERS", "Optimizer", "adam", "clipped", "optimistic", "rmsprop", "sgd"]
+
+Params = dict[str, Tensor]
+OptState = dict[str, Any]
+
+
+class Optimizer(NamedTuple):
+    """``init(params) -> state`` and ``update(params, grads, state) -> (params, state)``; ``name`` holds the settings."""
+
+    name: str
+    init: Callable[[Params], OptState]
+    update: Callable[[Params, Params, OptState], tuple[Params, OptState]]
+
+
+def _zeros(params: Params) -> Params:
+    return {name: torch.zeros_like(value) for name, value in params.items()}
+
+
+def _scalar(params: Params, value: float) -> Tensor:
+    some = next(iter(params.values()))
+    return torch.tensor(value, dtype=some.dtype, device=some.device)
+
+
+def sgd(lr: float = 0.01, momentum: float = 0.0) -> Optimizer:
+    """Gradient descent with heavy-ball momentum, as ``torch.optim.SGD``. Raises ValueError for settings out of range."""
+    lr = checks.number("lr", lr, above=0)
+    momentum = checks.number("momentum", momentum, least=0)
+
+    def init(params: Params) -> OptState:
+        state: OptState = {"lr": _scalar(params, lr)}
+        return state | ({"velocity": _zeros(params)} if momentum else {})
+
+    def update(params: Params, grads: Params, state: OptState) -> tuple[Params, OptState]:
+        move = grads
+        if momentum:
+            move = {k: momentum * state["velocity"][k] + g for k, g in grads.items()}
+            state = state | {"velocity": move}
+        return {k: p - state["lr"] * move[k] for k, p in params.items()}, state
+
+    return Optimizer(f"sgd(lr={lr:g}, momentum={momentum:g})", init, update)
+
+
+def rmsprop(lr: float = 1e-4, alpha: float = 0.99, eps: float = 1e-8) -> Optimizer:
+    """RMSProp, as ``torch.optim.RMSprop`` (uncentred, no momentum). Raises ValueError for settings out of range."""
+    lr = checks.number("lr", lr, above=0)
+    alpha = checks.number("alpha", alpha, least=0, most=1)
+    eps = checks.number("eps", eps, above=0)
+
+    def init(params: Params) -> OptState:
+        return {"lr": _scalar(params, lr), "square": _zeros(params)}
+
+    def update(params: Params, grads: Params, state: OptState) -> tuple[Params, OptState]:
+        square = {k: alpha * state["square"][k] + (1 - alpha) * g.square() for k, g in grads.items()}
+        moved = {k: p - state["lr"] * grads[k] / (square[k].sqrt() + eps) for k, p in params.items()}
+        return moved, state | {"square": square}
+
+    return Optimizer(f"rmsprop(lr={lr:g}, alpha={alpha:g}, eps={eps:g})", init, update)
+
+
+def adam(lr: float = 1e-3, betas: tuple[float, float] = (0.5, 0.999), eps: float = 1e-8) -> Optimizer:
+    """Adam, Kingma and Ba (2015), as ``torch.optim.Adam``; beta1 = 0.5 is the custom of GANs (Radford et al., 2016)."""
+    lr = checks.number("lr", lr, above=0)
+    if not (isinstance(betas, (tuple, list)) and len(betas) == 2):
+        raise ValueError(f"betas must be a pair such as (0.5, 0.999); got {betas!r}.")
+    beta1, beta2 = (checks.number("betas", beta, least=0, most=0.999999) for beta in betas)
+    eps = checks.number("eps", eps, above=0)
+
+    def init(params: Params) -> OptState:
+        return {
+            "lr": _scalar(params, lr),
+            "steps": _scalar(params, 0.0),
+            "mean": _zeros(params),
+            "square": _zeros(params),
+        }
+
+    def update(params: Params, grads: Params, state: OptState) -> tuple[Params, OptState]:
+        steps = state["steps"] + 1
+        mean = {k: torch.lerp(state["mean"][k], g, 1 - beta1) for k, g in grads.items()}
+        square = {k: beta2 * state["square"][k] + (1 - beta2) * g.square() for k, g in grads.items()}
+        rate = state["lr"] / (1 - beta1**steps)
+        root = (1 - beta2**steps).sqrt()
+        moved = {k: p - rate * mean[k] / (square[k].sqrt() / root + eps) for k, p in params.items()}
+        return moved, state | {"steps": steps, "mean": mean, "square": square}
+
+    return Optimizer(f"adam(lr={lr:g}, betas=({beta1:g}, {beta2:g}), eps={eps:g})", init, update)
+
+
+def optimistic(inner: Optimizer) -> Optimizer:
+    """Optimism, Daskalakis et al. (2018): go twice the inner optimiser's move and take back the one before.
+
+    ``params + 2 move_t - move_(t-1)``; around ``sgd`` this is optimistic mirror descent, around ``adam`` optimistic Adam.
+    """
+
+    def init(params: Params) -> OptState:
+        return {"inner": inner.init(params), "last": _zeros(params)}
+
+    def update(params: Params, grads: Params, state: OptState) -> tuple[Params, OptState]:
+        aim, inner_state = inner.update(params, grads, state["inner"])
+        move = {k: aim[k] - p for k, p in params.items()}
+        moved = {k: p + 2 * move[k] - state["last"][k] for k, p in params.items()}
+        return moved, {"inner": inner_state, "last": move}
+
+    return Optimizer(f"optimistic({inner.name})", init, update)
+
+
+def clipped(inner: Optimizer, limit: float = 0.01) -> Optimizer:
+    """Clamp every parameter to [-limit, limit] after each move: the Lipschitz constraint of WGAN (Arjovsky et al., 2017)."""
+    limit = checks.number("limit", limit, above=0)
+
+    def update(params: Params, grads: Params, state: OptState) -> tuple[Params, OptState]:
+        moved, state = inner.update(params, grads, state)
+        return {k: p.clamp(-limit, limit) for k, p in moved.items()}, state
+
+    return Optimizer(f"clipped({inner.name}, {limit:g})", inner.init, update)
+
+
+#: The optimisers that stand on their own, by name; the conformance tests run over this table.
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": sgd, "rmsprop": rmsprop, "adam": adam}
