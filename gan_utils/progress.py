@@ -1,0 +1,62 @@
+"""A progress bar that leaves no litter: tqdm in a terminal, one line that updates itself in a notebook, else nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from tqdm import tqdm
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """Shows how far a run has come; :meth:`close` leaves one line of text in a notebook, and nothing in a terminal."""
+
+    def __init__(self, total: int, label: str, *, show: bool = True) -> None:
+        self.total, self.label = total, label
+        self.begin = self.last = time.perf_counter()
+        self.bar = self.line = None
+        if show and _in_notebook():
+            from IPython.display import display
+
+            self.line = display(_Text(f"{label}: starting"), display_id=True)
+        elif show and sys.stderr.isatty():
+            self.bar = tqdm(total=total, desc=label, leave=False, unit="step")
+
+    def show(self, done: int) -> None:
+        """Say that ``done`` steps are done."""
+        if self.bar is not None:
+            self.bar.update(done - self.bar.n)
+        now = time.perf_counter()
+        if self.line is not None and now - self.last > 0.5:
+            self.last = now
+            width = 30 * done // self.total
+            bar = "█" * width + "·" * (30 - width)
+            self.line.update(_Text(f"{self.label} {bar} {done:,}/{self.total:,}"))
+
+    def close(self, text: str) -> None:
+        """End with one line of text."""
+        if self.bar is not None:
+            self.bar.close()
+        if self.line is not None:
+            self.line.update(_Text(text))
+
+
+class _Text:
+    """Shown as it is, without the quotes of a string."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _in_notebook() -> bool:
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell is not None and hasattr(shell, "kernel")

@@ -1,0 +1,227 @@
+"""``Run``: what :func:`gan_utils.fit` returns, the trained ensemble with its history, samples and checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from gan_utils import checks, runtime
+from gan_utils.checkpoint import CheckpointError, load_tensors, save_tensors
+from gan_utils.gan import GAN, Logs, State
+
+__all__ = ["Frames", "Run", "Source"]
+
+_SAMPLE_AT_ONCE = 4_096  # bounds the memory of sampling
+
+
+class Source(Protocol):
+    """Where data come from; ``gan_utils.data`` has several, and any object of this form will do."""
+
+    shape: tuple[int, ...]
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return n samples ``[n, *shape]``, float32, drawn with the given CPU generator alone."""
+
+    def describe(self) -> str:
+        """Return one line that tells this source from others."""
+
+
+class Frames(NamedTuple):
+    """Snapshots of the generators on fixed latents: ``steps [T]`` and ``samples [T, seeds, n, *shape]``, on the CPU."""
+
+    steps: list[int]
+    samples: Tensor
+
+
+@dataclass
+class Run:
+    """A trained (or half-trained) ensemble: the networks' states, their history and samples from them.
+
+    Made by :func:`fit`. ``state`` holds one :class:`~gan_utils.gan.State` whose tensors have a leading dimension of
+    seeds; ``seeds`` names them; ``step`` counts the steps done.
+    """
+
+    gan: GAN
+    source: Source
+    seeds: tuple[int, ...]
+    batch: int
+    state: State
+    device: torch.device
+    log_every: int
+    compiled: bool = False
+    step: int = 0
+    seconds: float = 0.0
+    compile_seconds: float = 0.0
+    note: str = ""
+    logs: list[Tensor] = field(default_factory=list, repr=False)
+    log_steps: list[int] = field(default_factory=list, repr=False)
+    metrics: dict[str, dict[int, Tensor]] = field(default_factory=dict, repr=False)
+    frame_steps: list[int] = field(default_factory=list, repr=False)
+    frame_samples: list[Tensor] = field(default_factory=list, repr=False)
+
+    @torch.no_grad()
+    def sample(self, n: int, *, seed: int = 0, ema: bool | None = None) -> Tensor:
+        """Return ``[seeds, n, *shape]`` samples on the CPU, every member fed the same latents.
+
+        Args:
+            n: samples of each member.
+            seed: which latents; the same number gives the same latents at any time.
+            ema: use the averaged parameters; by default whenever the recipe keeps them.
+
+        Raises:
+            ValueError: ``ema=True`` for a recipe without EMA, or n below 1.
+        """
+        n = checks.integer("n", n)
+        if ema and not self.gan.ema:
+            raise ValueError("ema=True, but the recipe keeps no average: build it with GAN(..., ema=0.999).")
+        z = torch.randn(n, self.gan.latent, generator=runtime.generator(seed)).to(self.device)
+        return self.generate(z, ema=ema)
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, *, ema: bool | None = None) -> Tensor:
+        """Return ``[seeds, n, *shape]`` outputs for given latents ``[n, latent]``, on the CPU, in evaluation mode."""
+        z = checks.shaped("z", z, None, self.gan.latent).to(self.device)
+        params = self.state.average if (self.gan.ema if ema is None else ema) else self.state.G.params
+        apply = partial(self.gan.G, training=False)
+        members = []
+        for i in range(len(self.seeds)):
+            p, b = tree_map(lambda t, i=i: t[i], (params, self.state.G.buffers))
+            members.append(torch.cat([apply(p, b, part)[0].cpu() for part in z.split(_SAMPLE_AT_ONCE)]))
+        return torch.stack(members)
+
+    @torch.no_grad()
+    def judge(self, x: Tensor) -> Tensor:
+        """Return each member's logits ``[seeds, n]`` on given samples: ``[n, *shape]``, or its own ``[seeds, n, *shape]``."""
+        shared = x.ndim == 1 + len(self.source.shape)
+        members = []
+        for i in range(len(self.seeds)):
+            p, b = tree_map(lambda t, i=i: t[i], (self.state.D.params, self.state.D.buffers))
+            mine = (x if shared else x[i]).to(self.device)
+            members.append(self.gan.D(p, b, mine, training=False)[0].flatten().cpu())
+        return torch.stack(members)
+
+    @property
+    def diverged(self) -> Tensor:
+        """Which members have met a loss that is NaN or Inf, ``[seeds]`` bool."""
+        if not self.logs:
+            return torch.zeros(len(self.seeds), dtype=torch.bool)
+        return ~torch.isfinite(torch.stack(self.logs)).all(dim=2).all(dim=0)
+
+    @property
+    def frames(self) -> Frames:
+        """The snapshots taken so far; empty unless ``fit`` was asked for ``frames``."""
+        empty = torch.empty(0, len(self.seeds), 0, *self.source.shape)
+        return Frames(list(self.frame_steps), torch.stack(self.frame_samples) if self.frame_samples else empty)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A tidy table, one row for each seed and logged step.
+
+        Columns: seed, step, d_loss, g_loss, d_real and d_fake (D's mean logit on real and fake samples), diverged (this
+        member has met a NaN or Inf by now), and whatever the callbacks measured (NaN at the steps between).
+        """
+        logs = torch.stack(self.logs) if self.logs else torch.empty(0, len(self.seeds), len(Logs._fields))
+        bad = (~torch.isfinite(logs).all(dim=2)).cumsum(dim=0) > 0
+        table = pd.DataFrame(logs.reshape(-1, len(Logs._fields)).numpy(), columns=list(Logs._fields))
+        table.insert(0, "step", [s for s in self.log_steps for _ in self.seeds])
+        table.insert(0, "seed", list(self.seeds) * len(self.log_steps))
+        table["diverged"] = bad.reshape(-1).numpy()
+        return self._with_metrics(table)
+
+    def _with_metrics(self, table: pd.DataFrame) -> pd.DataFrame:
+        if not self.metrics:
+            return table
+        columns = {}
+        for name, values in self.metrics.items():
+            index = pd.MultiIndex.from_product([list(values), self.seeds], names=["step", "seed"])
+            columns[name] = pd.Series(torch.stack(list(values.values())).reshape(-1).numpy(), index=index)
+        merged = table.merge(pd.DataFrame(columns).reset_index(), on=["step", "seed"], how="outer")
+        merged = merged.sort_values(["step", "seed"], ignore_index=True)
+        # At a step that only a callback looked at, a member has diverged if it had by the last logged one.
+        merged["diverged"] = merged.groupby("seed")["diverged"].ffill().eq(True)
+        return merged[[*table.columns, *columns]]
+
+    def summary(self) -> str:
+        """Return a few lines: what was trained, how fast, and how many members diverged."""
+        steps = max(self.step, 1) * len(self.seeds)
+        how = f"compiled, {self.compile_seconds:.1f} s of compiling" if self.compiled else "eager"
+        lines = [
+            f"{len(self.seeds)} GANs x {self.step:,} steps on {self.source.describe()}",
+            f"loss {self.gan.loss.name}, play {self.gan.describe()['play']}, batch {self.batch}, device {self.device}",
+            f"{self.seconds:.1f} s, {1e3 * self.seconds / steps:.3f} ms per GAN-step ({how}){self.note}",
+            f"diverged: {int(self.diverged.sum())} of {len(self.seeds)}",
+        ]
+        return "\n".join(lines)
+
+    def describe(self) -> dict[str, str]:
+        """Return everything that must agree for a checkpoint to fit this run, in words."""
+        own = {"source": self.source.describe(), "seeds": str(list(self.seeds)), "batch": str(self.batch)}
+        return self.gan.describe() | own
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint: tensors only (safetensors), written beside the file and then moved onto it in one step.
+
+        Raises OSError, naming the path and the reason, when it cannot be written; the run itself is untouched.
+        """
+        tensors = _flatten("state", self.state._asdict())
+        tensors |= {"logs": torch.stack(self.logs)} if self.logs else {}
+        tensors |= {"log_steps": torch.tensor(self.log_steps, dtype=torch.int64)}
+        tensors |= {f"frame.{s:012d}": f for s, f in zip(self.frame_steps, self.frame_samples, strict=True)}
+        tensors |= {f"metric.{s:012d}.{name}": v for name, at in self.metrics.items() for s, v in at.items()}
+        facts = {"step": self.step, "seconds": self.seconds, "compile_seconds": self.compile_seconds}
+        facts |= {"log_every": self.log_every, "compiled": self.compiled, "recipe": self.describe()}
+        save_tensors(path, tensors, facts)
+
+    def restore(self, path: str | Path) -> None:
+        """Take everything from a checkpoint of this very recipe; :class:`CheckpointError` says what differs if it is not."""
+        tensors, facts = load_tensors(path)
+        _same_recipe(path, facts.get("recipe"), self.describe())
+        wanted = _flatten("state", self.state._asdict())
+        for name, mine in wanted.items():
+            if name not in tensors or tensors[name].shape != mine.shape:
+                raise CheckpointError(f"{path} does not fit this recipe: tensor {name} is missing or of another shape.")
+        self.state = State(**_unflatten("state", self.state._asdict(), tensors, self.device))
+        self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
+        self.compile_seconds, self.compiled = float(facts["compile_seconds"]), bool(facts["compiled"])
+        self.log_every = int(facts["log_every"])
+        self.logs = list(tensors["logs"]) if "logs" in tensors else []
+        self.log_steps = tensors["log_steps"].tolist()
+        self.frame_steps, self.frame_samples, self.metrics = [], [], {}
+        for name in sorted(tensors):
+            kind, _, rest = name.partition(".")
+            if kind == "frame":
+                self.frame_steps.append(int(rest))
+                self.frame_samples.append(tensors[name])
+            elif kind == "metric":
+                at, _, metric = rest.partition(".")
+                self.metrics.setdefault(metric, {})[int(at)] = tensors[name]
+
+
+def _flatten(prefix: str, tree: Any) -> dict[str, Tensor]:
+    if isinstance(tree, Tensor):
+        return {prefix: tree.detach().cpu()}
+    items = tree._asdict() if hasattr(tree, "_asdict") else tree
+    return {k: v for name, part in items.items() for k, v in _flatten(f"{prefix}/{name}", part).items()}
+
+
+def _unflatten(prefix: str, tree: Any, tensors: dict[str, Tensor], device: torch.device) -> Any:
+    if isinstance(tree, Tensor):
+        return tensors[prefix].to(device)
+    items = tree._asdict() if hasattr(tree, "_asdict") else tree
+    parts = {name: _unflatten(f"{prefix}/{name}", part, tensors, device) for name, part in items.items()}
+    return type(tree)(**parts) if hasattr(tree, "_asdict") else parts
+
+
+def _same_recipe(path: str | Path, theirs: Any, mine: dict[str, str]) -> None:
+    theirs = theirs if isinstance(theirs, dict) else {}
+    differ = [name for name in mine if theirs.get(name) != mine[name]]
+    if differ:
+        shown = "; ".join(f"{name}: {theirs.get(name)!r} there, {mine[name]!r} here" for name in differ[:2])
+        raise CheckpointError(f"{path} is of another recipe ({shown[:400]}). Use another path, or remove the file.")

@@ -1,0 +1,354 @@
+"""``fit``: train many seeds of a GAN at once.
+
+Noise is drawn ahead, :data:`BLOCK` steps at a time, on the CPU, from a stream that depends on the seed and the block
+alone. So a seed inside an ensemble follows the same path as that seed by itself, the CPU and a GPU see the same noise,
+and a run that is resumed needs no generator's state to go on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+from torch.utils._pytree import tree_map
+
+from gan_utils import checks, runtime
+from gan_utils.gan import GAN, Batch, Logs, State, step
+from gan_utils.progress import Progress
+from gan_utils.run import Run, Source
+
+__all__ = ["BLOCK", "Advance", "draw_block", "fit"]
+
+#: Steps for which noise is drawn at once. Part of what a seed means: changing it changes every run.
+BLOCK = 50
+#: From this many steps on, ``compile="auto"`` compiles: about where the time won exceeds the 5-25 s of compiling.
+COMPILE_FROM = 1_500
+
+Callback = Callable[[int, Run], Mapping[str, Any]]
+Event = tuple[int, Callable[[], None]]  # (every so many steps, what to do then)
+
+
+def draw_block(gan: GAN, source: Source, seed: int, block: int, batch: int) -> Batch:
+    """Return the data and noise of steps ``block * BLOCK + 1`` to ``(block + 1) * BLOCK`` of one seed.
+
+    A :class:`~gan_utils.gan.Batch` whose tensors have a leading dimension of :data:`BLOCK` steps; everything in it is a
+    function of the arguments.
+    """
+    generator = runtime.generator(seed, block)
+    k = gan.d_steps
+    x = source.sample(BLOCK * k * batch, generator).reshape(BLOCK, k, batch, *source.shape)
+    z = torch.randn(BLOCK, k + 1, batch, gan.latent, generator=generator)
+    noise = torch.rand(BLOCK, k, *_noise_shape(gan, batch, source.shape), generator=generator)
+    key = torch.randint(2**31, (BLOCK,), generator=generator)
+    return Batch(x, z, noise, key)
+
+
+def _noise_shape(gan: GAN, batch: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    wanted = {penalty.noise for penalty in gan.penalties}
+    if "element" in wanted:
+        return (batch, *shape)
+    return (batch, *[1] * len(shape)) if "sample" in wanted else (0,)
+
+
+def fit(
+    gan: GAN,
+    source: Source,
+    *,
+    steps: int,
+    seeds: int | Sequence[int] = 1,
+    batch: int = 128,
+    device: str | torch.device = "auto",
+    compile: bool | str = "auto",
+    log_every: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    callback_every: int | None = None,
+    frames: int = 0,
+    frame_size: int = 256,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int | None = None,
+    progress: bool = True,
+) -> Run:
+    """Train an ensemble of GANs, one for each seed, and return the :class:`Run`.
+
+    Args:
+        gan: the recipe.
+        source: the data; see :class:`Source`.
+        steps: steps in all (a resumed run does those that are left).
+        seeds: a number n, for seeds 0 to n - 1, or the seeds themselves.
+        batch: samples in a batch.
+        device: ``"auto"`` (CUDA if there is one, else the CPU) or a device.
+        compile: True, False, or ``"auto"``: compile runs of at least 1,500 steps. Without a working C++ compiler the run
+            goes on eagerly, and the summary says so.
+        log_every: steps between rows of the history; about 500 rows a seed by default.
+        callbacks: functions ``(step, run) -> {name: number or tensor [seeds]}``; the values become history columns.
+        callback_every: steps between their calls; 20 calls by default.
+        frames: snapshots to keep, evenly spaced from step 0 to the last; needs at least 2.
+        frame_size: samples in a snapshot.
+        checkpoint: a file to save to and, if it exists, to resume from.
+        checkpoint_every: steps between saves; ten saves by default.
+        progress: show a progress bar.
+
+    Interrupting (Ctrl-C, the stop button) ends training cleanly: the run so far is saved and returned, with a warning.
+
+    Raises:
+        ValueError, TypeError: for an argument that cannot work, before any training.
+        CheckpointError: ``checkpoint`` exists but is damaged or of another recipe; it is left as it is.
+    """
+    steps, batch = checks.integer("steps", steps), checks.integer("batch", batch)
+    where = runtime.device(device)
+    if compile not in (True, False, "auto"):
+        raise ValueError(f"compile must be True, False or 'auto'; got {compile!r}.")
+    names = _seeds(seeds)
+    gan = _checked(gan, source, batch)
+    run = Run(
+        gan=gan,
+        source=source.to(where) if hasattr(source, "to") else source,
+        seeds=names,
+        batch=batch,
+        state=tree_map(lambda *members: torch.stack(members).to(where), *map(gan.init, names)),
+        device=where,
+        log_every=checks.integer("log_every", max(1, steps // 500) if log_every is None else log_every),
+        compiled=steps >= COMPILE_FROM if compile == "auto" else bool(compile),
+    )
+    if checkpoint is not None and Path(checkpoint).exists():
+        run.restore(checkpoint)
+        run.compiled = run.compiled if compile == "auto" else bool(compile)
+    events = [
+        *_frame_events(run, steps, frames, frame_size),
+        *_callback_events(run, steps, callbacks, callback_every),
+        *_checkpoint_events(run, steps, checkpoint, checkpoint_every),
+    ]
+    _train(run, steps, events, progress)
+    if checkpoint is not None and run.step < steps:  # interrupted
+        _save(run, checkpoint)
+    return run
+
+
+def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    if isinstance(seeds, Sequence) and not isinstance(seeds, str):
+        names = tuple(checks.integer("seeds", seed, least=0) for seed in seeds)
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"seeds must name at least one seed and none twice; got {list(seeds)}.")
+        return names
+    return tuple(range(checks.integer("seeds", seeds)))
+
+
+@torch.no_grad()
+def _checked(gan: GAN, source: Source, batch: int) -> GAN:
+    """Try the shapes once on real data, so that a mistake is named here and not deep inside torch."""
+    if not isinstance(gan, GAN):
+        raise TypeError(f"gan must be a GAN; got {type(gan).__name__}.")
+    missing = [name for name in ("shape", "sample", "describe") if not hasattr(source, name)]
+    if missing:
+        raise TypeError(
+            f"source must have shape, sample(n, generator) and describe(); {type(source).__name__} lacks {missing}."
+        )
+    state = gan.init(0)
+    real = source.sample(batch, runtime.generator(0))
+    checks.shaped("source.sample(batch)", real, batch, *source.shape)
+    checks.finite("source.sample(batch)", real)
+    z = torch.zeros(batch, gan.latent)
+    fake = _try_network("G", gan.G, state.G.params, state.G.buffers, z, f"latents {list(z.shape)}")
+    if fake.shape != real.shape:
+        raise ValueError(
+            f"G gives {list(fake.shape)} for latents {list(z.shape)}, but the data are {list(real.shape)}."
+        )
+    logits = _try_network("D", gan.D, state.D.params, state.D.buffers, real, f"data {list(real.shape)}")
+    if logits.ndim not in (1, 2) or logits.numel() != logits.shape[0] or batch % logits.shape[0]:
+        raise ValueError(f"D must give one logit a sample, [{batch}] or [{batch}, 1]; it gives {list(logits.shape)}.")
+    if gan.together is None:
+        gan = replace(gan, together=gan.D.judges_alone(state.D.params, state.D.buffers, real, fake))
+    return gan
+
+
+def _try_network(role: str, network: Callable, params: dict, buffers: dict, x: Tensor, fed: str) -> Tensor:
+    before = torch.random.get_rng_state()
+    try:
+        out = network(params, buffers, x)[0]
+    except (RuntimeError, IndexError, TypeError) as error:
+        raise ValueError(f"{role} cannot take {fed}: {str(error).splitlines()[0]}") from error
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{role} must return one tensor; it returned {type(out).__name__}.")
+    if not torch.equal(before, torch.random.get_rng_state()):
+        raise ValueError(
+            f"{role} draws random numbers of its own, which no seed would reproduce. For dropout use nn.Dropout, which "
+            f"fit() seeds; feed other noise through the latents or the source."
+        )
+    return out
+
+
+def _frame_events(run: Run, steps: int, frames: int, size: int) -> list[Event]:
+    if not frames:
+        return []
+    count = checks.integer("frames", frames, least=2) - 1
+    size = checks.integer("frame_size", size)
+
+    def keep() -> None:
+        sample = run.sample(size)  # an interrupt may fall in here: the two lists must stay of one length
+        run.frame_samples.append(sample)
+        run.frame_steps.append(run.step)
+
+    if run.step == 0:
+        keep()
+    return [(max(1, steps // count), keep)]
+
+
+def _callback_events(run: Run, steps: int, callbacks: Sequence[Callback], every: int | None) -> list[Event]:
+    if not callbacks:
+        return []
+
+    def measure() -> None:
+        for callback in callbacks:
+            for name, value in callback(run.step, run).items():
+                if name in ("seed", "step", "diverged", *Logs._fields):
+                    raise ValueError(f"a callback returned {name!r}, which is a column of the history already.")
+                values = torch.as_tensor(value, dtype=torch.float32).cpu().expand(len(run.seeds))
+                run.metrics.setdefault(name, {})[run.step] = values.clone()
+
+    return [(max(1, steps // 20) if every is None else checks.integer("callback_every", every), measure)]
+
+
+def _checkpoint_events(run: Run, steps: int, path: str | Path | None, every: int | None) -> list[Event]:
+    if path is None:
+        return []
+
+    every = max(1, steps // 10) if every is None else checks.integer("checkpoint_every", every)
+    return [(every, partial(_save, run, path))]
+
+
+def _save(run: Run, path: str | Path) -> None:
+    try:
+        run.save(path)
+    except OSError as error:  # a full disk must not cost the run
+        warnings.warn(f"{error} Training goes on; the run stays in memory.", stacklevel=2)
+
+
+def _train(run: Run, steps: int, events: list[Event], progress: bool) -> None:
+    bar = Progress(steps, f"{len(run.seeds)} GANs" if len(run.seeds) > 1 else "1 GAN", show=progress)
+    begin, done = time.perf_counter(), run.step
+    advance = Advance(run)
+    with _interrupts_between_chunks() as interrupted:
+        try:
+            while run.step < steps and not interrupted:
+                block_end = (run.step // BLOCK + 1) * BLOCK
+                stop = min(steps, block_end, *((run.step // every + 1) * every for every, _ in events))
+                advance.to(stop)
+                run.seconds += time.perf_counter() - begin
+                for act in [act for every, act in events if run.step % every == 0 or run.step == steps]:
+                    act()
+                begin = time.perf_counter()
+                bar.show(run.step)
+        except KeyboardInterrupt:  # from a callback; training itself is never cut short within a chunk
+            interrupted.append(True)
+    if interrupted and run.step < steps:
+        warnings.warn(f"stopped at step {run.step} of {steps}; the run so far is returned.", stacklevel=3)
+    bar.close(f"{len(run.seeds)} x {run.step - done:,} steps in {run.seconds + run.compile_seconds:.1f} s")
+
+
+@contextlib.contextmanager
+def _interrupts_between_chunks() -> Iterator[list[bool]]:
+    """Collect Ctrl-C in a list instead of raising: steps write in place, so a chunk must not be left half done."""
+    interrupted: list[bool] = []
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+
+
+class Advance:
+    """Moves a run on, step by step: all members together (vmap), or one after the other where that is faster."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        # Under vmap, convolutions become grouped convolutions, which are slow on a CPU; one member needs no vmap.
+        self.together = len(run.seeds) > 1 and not (_convolutional(run.gan) and run.device.type == "cpu")
+        plain = partial(step, run.gan)
+        self.eager = _in_place(vmap(plain) if self.together else plain)
+        self.step = None if run.compiled else self.eager
+        self.block, self.noise = -1, None
+
+    def to(self, stop: int) -> None:
+        """Do the steps up to ``stop``, which lie in one block."""
+        run = self.run
+        block, first = divmod(run.step, BLOCK)
+        if block != self.block:
+            blocks = [draw_block(run.gan, run.source, seed, block, run.batch) for seed in run.seeds]
+            self.block, self.noise = block, tree_map(lambda *b: torch.stack(b, dim=1).to(run.device), *blocks)
+        part = tree_map(lambda t: t[first : first + stop - run.step], self.noise)
+        if self.together:
+            logs = self._steps(run.state, part)
+        else:
+            members = range(len(run.seeds))
+            logs = torch.stack(
+                [self._steps(_member(run.state, i), Batch(*(t[:, i] for t in part))) for i in members], 1
+            )
+        at = range(run.step + 1, stop + 1)
+        kept = [i for i, s in enumerate(at) if s % run.log_every == 0 or s == 1]
+        run.logs += list(logs[kept].cpu())
+        run.log_steps += [at[i] for i in kept]
+        run.step = stop
+
+    def _steps(self, state: State, noise: Batch) -> Tensor:
+        logs = []
+        for i in range(len(noise.key)):
+            now = Batch(*(part[i] for part in noise))
+            if self.step is None:
+                self._compile(state, now)
+            logs.append(torch.stack(self.step(state, now), dim=-1))
+        return torch.stack(logs)
+
+    def _compile(self, state: State, now: Batch) -> None:
+        begin = time.perf_counter()
+        # Compiling for the CPU where there is a CUDA toolkit but no GPU logs a warning, which would litter built pages.
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+        # A run's shapes never change, so the guards that would look for changes at each step are left out.
+        options = {"guard_filter_fn": lambda guards: [False] * len(guards)}
+        compiled = torch.compile(self.eager, fullgraph=True, options=options)
+        try:
+            compiled(tree_map(torch.clone, state), now)
+            self.step = compiled
+        except Exception as error:
+            self.step = self.eager
+            self.step(tree_map(torch.clone, state), now)  # if the recipe is at fault, this is the traceback to show
+            self.run.compiled = False
+            self.run.note = f"; compiling failed ({type(error).__name__}), so it ran eagerly"
+        took = time.perf_counter() - begin
+        self.run.compile_seconds += took
+        self.run.seconds -= took  # _train counts the whole chunk
+
+
+def _in_place(pure: Callable) -> Callable:
+    """Return ``(state, batch) -> logs``, which writes the new state over the old: no memory is allocated for it."""
+
+    def advance(state: State, batch: Batch) -> Logs:
+        new, logs = pure(state, batch)
+        tree_map(lambda old, value: old if old is value else old.copy_(value), state, new)
+        return logs
+
+    # torch.compile counts recompilations per code object, and gives up after eight: each recipe gets one of its own.
+    advance.__code__ = advance.__code__.replace()
+    return advance
+
+
+def _convolutional(gan: GAN) -> bool:
+    return gan.G.convolutional or gan.D.convolutional
+
+
+def _member(tree: Any, i: int) -> Any:
+    return tree_map(lambda t: t[i], tree)

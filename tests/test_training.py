@@ -1,0 +1,542 @@
+"""``fit``: reproducible seeds, history, divergence, checkpoints that survive a kill, and bad input."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+import gan_utils as gu
+from gan_utils import training
+from gan_utils.training import BLOCK, fit
+
+RING = gu.data.ring()
+
+
+def recipe(dropout: bool = True, **more) -> gu.GAN:
+    G = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2))
+    D = nn.Sequential(nn.Linear(2, 8), nn.LeakyReLU(0.2), *[nn.Dropout(0.3)] * dropout, nn.Linear(8, 1))
+    return gu.GAN(G, D, **more)
+
+
+def train(gan: gu.GAN | None = None, source=RING, **more) -> gu.Run:
+    settings_ = {"steps": 60, "batch": 8, "compile": False, "progress": False} | more
+    return fit(gan or recipe(), source, **settings_)
+
+
+def same(a, b) -> bool:
+    pairs = list(zip(tree_leaves(a), tree_leaves(b), strict=True))
+    return all(torch.equal(torch.nan_to_num(x, 7.0), torch.nan_to_num(y, 7.0)) for x, y in pairs)
+
+
+def member(run: gu.Run, i: int):
+    return tree_map(lambda t: t[i], run.state)
+
+
+# --- seeds
+
+
+@pytest.mark.parametrize("kind", ["dropout", "penalty", "convolution"])
+def test_a_seed_in_an_ensemble_equals_that_seed_alone(kind):
+    if kind == "convolution":
+        gan = gu.GAN(gu.models.DCGANGenerator(4, 2), gu.models.DCGANDiscriminator(2))
+        source = gu.data.Images(torch.randint(256, (20, 1, 28, 28), dtype=torch.uint8))
+        more = {"steps": 3, "batch": 4}
+    else:
+        gan = recipe(ema=0.9, d_steps=2, penalties=(gu.penalties.wgan_gp(),) * (kind == "penalty"))
+        source, more = RING, {"steps": BLOCK + 5}
+    together = train(gan, source, seeds=[4, 0, 7], **more)
+    for i, seed in enumerate(together.seeds):
+        alone = train(gan, source, seeds=[seed], **more)
+        for one, many in zip(tree_leaves(member(alone, 0)), tree_leaves(member(together, i)), strict=True):
+            torch.testing.assert_close(one, many, rtol=2e-3, atol=2e-4)
+        torch.testing.assert_close(alone.logs[0][0], together.logs[0][i], rtol=1e-5, atol=1e-6)
+    params = together.state.G.params
+    assert not any(torch.equal(v[0], v[1]) for v in params.values() if v[0].numel() > 1)
+
+
+def test_the_same_seed_twice_is_bitwise_the_same_whatever_else_runs():
+    gan = recipe()
+    first = train(gan, seeds=2)
+    torch.rand(1000)
+    before = torch.random.get_rng_state()
+    second = train(gan, seeds=2, log_every=7, frames=3, callbacks=[lambda step, run: {"n": float(run.sample(3).sum())}])
+    assert same(first.state, second.state) and torch.equal(before, torch.random.get_rng_state())
+
+
+def test_noise_is_a_function_of_seed_and_block_alone():
+    gan = recipe(d_steps=2, penalties=(gu.penalties.dragan(),))
+    a, b = (training.draw_block(gan, RING, 3, 1, 8) for _ in range(2))
+    assert same(a, b)
+    for other in (training.draw_block(gan, RING, 3, 2, 8), training.draw_block(gan, RING, 4, 1, 8)):
+        assert not any(torch.equal(x, y) for x, y in zip(a, other, strict=True))
+    assert [list(t.shape) for t in a] == [[BLOCK, 2, 8, 2], [BLOCK, 3, 8, 2], [BLOCK, 2, 8, 2], [BLOCK]]
+    assert float(a.noise.min()) >= 0 and float(a.noise.max()) < 1 and len(a.key.unique()) == BLOCK
+    assert list(training.draw_block(recipe(), RING, 0, 0, 8).noise.shape) == [BLOCK, 1, 0]
+    gp = training.draw_block(recipe(penalties=gu.penalties.wgan_gp()), RING, 0, 0, 8)
+    assert list(gp.noise.shape) == [BLOCK, 1, 8, 1]
+
+
+def test_evaluation_latents_are_not_the_first_training_batch():
+    z = torch.randn(8, 2, generator=gu.generator(3))
+    block = training.draw_block(recipe(), gu.data.Points(torch.zeros(1, 2)), 3, 0, 8)
+    assert not torch.isclose(block.z.reshape(-1, 1), z.reshape(1, -1), atol=1e-7).any()
+
+
+# --- what a run tells
+
+
+def test_history_is_tidy():
+    def measure(step: int, run: gu.Run) -> dict:
+        return {"modes": step, "each": torch.tensor([1.0, step])}
+
+    run = train(seeds=[5, 2], steps=20, log_every=6, callbacks=[measure], callback_every=8)
+    table = run.history
+    assert list(table.columns) == ["seed", "step", "d_loss", "g_loss", "d_real", "d_fake", "diverged", "modes", "each"]
+    assert sorted(set(table["step"])) == [1, 6, 8, 12, 16, 18, 20] and len(table) == 14
+    assert not table.duplicated(["seed", "step"]).any() and table["diverged"].dtype == bool
+    logged = table[table["d_loss"].notna()]
+    assert sorted(set(logged["step"])) == [1, 6, 12, 18]
+    measured = table[table["modes"].notna()]
+    assert sorted(set(measured["step"])) == [8, 16, 20] and (measured["modes"] == measured["step"]).all()
+    assert (measured[measured["seed"] == 5]["each"] == 1).all()
+    assert (measured[measured["seed"] == 2]["each"] == measured[measured["seed"] == 2]["step"]).all()
+    for i, seed in enumerate((5, 2)):
+        mine = table[(table["seed"] == seed) & (table["step"] == 12)]
+        assert mine[["d_loss", "g_loss", "d_real", "d_fake"]].to_numpy()[0] == pytest.approx(run.logs[2][i].numpy())
+
+
+def test_first_logged_losses_are_those_of_the_first_batch():
+    gan = recipe(dropout=False, opt_g=gu.optim.sgd(0.1), opt_d=gu.optim.sgd(0.1))
+    run = train(gan, steps=1)
+    block = training.draw_block(gan, RING, 0, 0, 8)
+    _, logs = gu.step(gan, gan.init(0), gu.Batch(*(part[0] for part in block)))
+    assert run.history.loc[0, ["d_loss", "g_loss", "d_real", "d_fake"]].astype(float).tolist() == pytest.approx(
+        [float(v) for v in logs], rel=1e-6
+    )
+
+
+def test_frames_run_from_start_to_end_on_fixed_latents():
+    run = train(seeds=2, steps=40, frames=5, frame_size=6)
+    assert run.frames.steps == [0, 10, 20, 30, 40] and run.frames.samples.shape == (5, 2, 6, 2)
+    assert torch.equal(run.frames.samples[-1], run.sample(6))
+    assert train().frames.samples.shape == (0, 1, 0, 2)
+
+
+def test_samples_and_logits():
+    run = train(recipe(ema=0.5), seeds=3)
+    assert run.sample(10).shape == (3, 10, 2) and torch.equal(run.sample(10), run.sample(10))
+    assert not torch.equal(run.sample(10, seed=1), run.sample(10))
+    assert not torch.equal(run.sample(10, ema=False), run.sample(10)) and torch.equal(
+        run.sample(10, ema=True), run.sample(10)
+    )
+    torch.testing.assert_close(run.sample(5_000)[:, :10], run.sample(10_000)[:, :10])
+    x = RING.sample(7, gu.generator(0))
+    assert torch.equal(run.judge(x), run.judge(x.expand(3, 7, 2))) and run.judge(x).shape == (3, 7)
+    with pytest.raises(ValueError, match="ema=True, but the recipe keeps no average"):
+        train(steps=1).sample(3, ema=True)
+    with pytest.raises(ValueError, match="n must be at least 1; got 0"):
+        run.sample(0)
+    with pytest.raises(ValueError, match=r"z must have shape \[n, 2\]; got \[4, 3\]"):
+        run.generate(torch.zeros(4, 3))
+
+
+def test_summary_says_what_was_done():
+    text = train(seeds=2, steps=20).summary()
+    for part in ("2 GANs x 20 steps on ring(8 modes", "loss nonsaturating", "alternating", "eager", "diverged: 0 of 2"):
+        assert part in text
+
+
+@pytest.mark.parametrize("name", ["d_loss", "step", "seed", "diverged"])
+def test_a_callback_may_not_overwrite_a_column(name):
+    with pytest.raises(ValueError, match=f"{name!r}, which is a column of the history already"):
+        train(steps=2, callbacks=[lambda step, run: {name: 1.0}])
+
+
+# --- divergence
+
+
+def poison(step: int, run: gu.Run) -> dict:
+    if step == 20:
+        run.state.D.params["0.weight"][1] = torch.nan
+    return {"seen": float(step)}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_diverging_member_leaves_the_others_untouched(value):
+    def spoil(step: int, run: gu.Run) -> dict:
+        if step == 20:
+            run.state.D.params["0.weight"][1] = value
+        return {}
+
+    healthy = train(seeds=3, log_every=5)
+    run = train(seeds=3, log_every=5, callbacks=[spoil], callback_every=20)
+    assert run.diverged.tolist() == [False, True, False] and healthy.diverged.tolist() == [False] * 3
+    for i in (0, 2):
+        assert same(member(run, i), member(healthy, i))
+    assert "diverged: 1 of 3" in run.summary()
+    table = run.history
+    marked = table[table["diverged"]]
+    assert set(marked["seed"]) == {1} and min(marked["step"]) == 25 and max(table["step"]) == 60
+    assert len(marked) == (table["step"].isin(marked["step"]) & (table["seed"] == 1)).sum() == 8
+    assert torch.equal(run.sample(4)[0], healthy.sample(4)[0]) and not run.sample(4)[1].isfinite().all()
+
+
+def test_diverged_is_known_where_only_callbacks_looked():
+    run = train(seeds=3, steps=40, log_every=8, callbacks=[poison], callback_every=10)
+    table = run.history
+    assert table["diverged"].dtype == bool
+    assert set(table[table["diverged"]]["step"]) == {24, 30, 32, 40}
+
+
+# --- checkpoints
+
+
+def settled(**more) -> dict:
+    return {"log_every": 3, "seeds": 2} | more
+
+
+@settings(max_examples=5, deadline=None, database=None, derandomize=True)
+@given(split=st.integers(1, 54), total=st.just(55))
+def test_resuming_is_bitwise_as_if_nothing_had_happened(split, total, tmp_path_factory):
+    path = tmp_path_factory.mktemp("resume") / "run.safetensors"
+    gan = recipe(ema=0.9, d_steps=2, penalties=(gu.penalties.dragan(),), opt_d=gu.optim.optimistic(gu.optim.adam()))
+    whole = WHOLE.get(total) or WHOLE.setdefault(total, train(gan, steps=total, **settled()))
+    train(gan, steps=split, checkpoint=path, **settled())
+    resumed = train(gan, steps=total, checkpoint=path, **settled())
+    assert resumed.step == total and same(resumed.state, whole.state)
+    assert resumed.log_steps == whole.log_steps and same(resumed.logs, whole.logs)
+
+
+WHOLE: dict[int, gu.Run] = {}
+
+
+def test_a_checkpoint_keeps_everything(tmp_path):
+    path = tmp_path / "deep" / "run.safetensors"
+    more = {"frames": 3, "callbacks": [lambda s, r: {"a.b": float(s)}], "callback_every": 10, "steps": 20}
+    run = train(seeds=[3, 1], checkpoint=path, **more)
+    again = train(seeds=[3, 1], checkpoint=path, **more)
+    assert again.step == 20 and again.history.equals(run.history) and same(again.state, run.state)
+    assert again.frames.steps == run.frames.steps and torch.equal(again.frames.samples, run.frames.samples)
+    assert sorted(os.listdir(path.parent)) == [path.name]
+
+
+CHILD = """
+    import sys, torch
+    sys.path.insert(0, {folder!r})
+    import test_training as t
+    path, total, every = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    torch.set_num_threads(1)
+    print("ready", flush=True)
+    run = t.train(t.recipe(ema=0.9), steps=total, seeds=2, log_every=10, checkpoint=path, checkpoint_every=every)
+    torch.save([*t.tree_leaves(run.state), torch.stack(run.logs)], path + ".done")
+"""
+
+
+def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path):
+    """Two processes are killed while they train and write; the third finishes. Bitwise as one undisturbed run."""
+    path, total = tmp_path / "run.safetensors", 100
+    code = textwrap.dedent(CHILD.format(folder=str(Path(__file__).parent)))
+    command = [sys.executable, "-c", code, str(path), str(total), "2"]
+    root = str(Path(gu.__file__).parents[1])
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root + os.pathsep + os.environ.get("PYTHONPATH", "")}
+    dice, kills = random.Random(0), 0
+    for _ in range(2):
+        child = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+        assert child.stdout.readline() == "ready\n"
+        was = path.stat().st_mtime_ns if path.exists() else 0
+        saves = dice.randint(1, 12)  # kill after so many writes, wherever in the next one it then is
+        while child.poll() is None and saves:
+            now = path.stat().st_mtime_ns if path.exists() else 0
+            saves, was = saves - (now != was), now
+        child.send_signal(signal.SIGKILL)
+        kills += child.wait() == -signal.SIGKILL
+        child.stdout.close()
+        if path.exists():
+            gu.checkpoint.load_tensors(path)  # whole, at any moment
+    assert kills >= 1
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+    whole = subprocess.run(
+        [*command[:3], str(tmp_path / "whole"), str(total), str(total)], env=env, check=True, stdout=subprocess.DEVNULL
+    )
+    assert whole.returncode == 0
+    mine, theirs = torch.load(f"{path}.done"), torch.load(tmp_path / "whole.done")
+    assert len(mine) == len(theirs) and all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
+
+def damaged(path: Path) -> dict[str, bytes]:
+    good = path.read_bytes()
+    return {
+        "cut short": good[: len(good) // 2],
+        "cut in its head": good[:20],
+        "empty": b"",
+        "garbage": random.Random(0).randbytes(500),
+        "a pickle": pickle.dumps({"a": 1}),
+        "text": b"not a checkpoint at all, really",
+    }
+
+
+def test_files_that_are_no_checkpoint_are_refused_and_left_as_they_are(tmp_path):
+    path = tmp_path / "run.safetensors"
+    train(steps=5, checkpoint=path)
+    for what, content in damaged(path).items():
+        other = tmp_path / f"{what.replace(' ', '_')}.safetensors"
+        other.write_bytes(content)
+        with pytest.raises(gu.CheckpointError, match=other.name):
+            train(steps=10, checkpoint=other)
+        assert other.read_bytes() == content, what
+    torch.save({"a": torch.zeros(3)}, tmp_path / "torch.pt")
+    with pytest.raises(gu.CheckpointError, match=r"torch\.pt"):
+        train(steps=10, checkpoint=tmp_path / "torch.pt")
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(3)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(gu.CheckpointError, match=r"foreign\.safetensors is no checkpoint of gan_utils"):
+        train(steps=10, checkpoint=tmp_path / "foreign.safetensors")
+    with pytest.raises(gu.CheckpointError, match="cannot be read"):
+        train(steps=10, checkpoint=tmp_path)
+
+
+def test_loading_runs_no_code(tmp_path, monkeypatch):
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "owned"),))
+
+    path = tmp_path / "evil"
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(gu.CheckpointError):
+        train(steps=2, checkpoint=path)
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        (dict(gan=recipe(loss="hinge")), "loss: 'nonsaturating' there, 'hinge' here"),
+        (dict(gan=recipe(dropout=False)), "D: "),
+        (dict(gan=recipe(opt_g=gu.optim.sgd())), "opt_g: "),
+        (dict(gan=recipe(ema=0.9)), "ema: '0' there, '0.9' here"),
+        (dict(seeds=[1]), r"seeds: '\[0\]' there, '\[1\]' here"),
+        (dict(batch=9), "batch: '8' there, '9' here"),
+        (dict(source=gu.data.grid()), "source: 'ring"),
+    ],
+)
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, change, named):
+    path = tmp_path / "run.safetensors"
+    train(steps=3, checkpoint=path)
+    content = path.read_bytes()
+    with pytest.raises(gu.CheckpointError, match=rf"run\.safetensors is of another recipe \(.*{named}"):
+        train(**({"steps": 6, "checkpoint": path} | change))
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("place", ["os.replace", "os.fsync"])
+def test_a_full_disk_costs_a_warning_not_the_run(tmp_path, monkeypatch, place):
+    path = tmp_path / "run.safetensors"
+    train(steps=5, checkpoint=path)
+    content = path.read_bytes()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(place, full)
+    with pytest.warns(UserWarning, match=r"run\.safetensors could not be written: No space left on device.*goes on"):
+        run = train(steps=20, checkpoint=path, checkpoint_every=10)
+    assert run.step == 20 and path.read_bytes() == content and os.listdir(tmp_path) == [path.name]
+    with pytest.raises(OSError, match="No space left"):
+        run.save(path)
+
+
+def test_a_folder_that_cannot_be_made_costs_a_warning_not_the_run(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.warns(UserWarning, match="could not be written"):
+        assert train(steps=5, checkpoint=tmp_path / "file" / "run").step == 5
+    if os.geteuid() != 0:
+        tmp_path.chmod(0o500)
+        with pytest.warns(UserWarning, match="Permission denied"):
+            assert train(steps=5, checkpoint=tmp_path / "run").step == 5
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+def test_an_interrupted_run_is_returned_and_saved(tmp_path, resumable):
+    def stop(step, run):
+        if step == 30:
+            raise KeyboardInterrupt
+        return {}
+
+    path = tmp_path / "run.safetensors" if resumable else None
+    with pytest.warns(UserWarning, match="stopped at step 30 of 60; the run so far is returned"):
+        run = train(callbacks=[stop], callback_every=10, checkpoint=path, checkpoint_every=60)
+    assert run.step == 30 and same(run.state, train(steps=30).state)
+    if resumable:
+        assert same(train(checkpoint=path).state, train().state)
+
+
+def test_an_interrupt_while_a_frame_is_drawn_keeps_frames_and_steps_together(tmp_path, monkeypatch):
+    draw = gu.Run.sample
+
+    def stop(run, n, **more):
+        if run.step == 20:
+            raise KeyboardInterrupt
+        return draw(run, n, **more)
+
+    monkeypatch.setattr(gu.Run, "sample", stop)
+    with pytest.warns(UserWarning, match="stopped at step 20"):
+        run = train(steps=40, frames=5)
+    monkeypatch.undo()
+    assert run.frames.steps == [0, 10] and len(run.frames.samples) == 2
+    run.save(tmp_path / "run")
+
+
+# --- no compiler
+
+
+def test_without_a_compiler_it_goes_on_eagerly_and_says_so(monkeypatch):
+    def broken(*_, **__):
+        def raises(*_):
+            raise RuntimeError("no C++ compiler")
+
+        return raises
+
+    monkeypatch.setattr(torch, "compile", broken)
+    run = train(compile=True, seeds=2)
+    assert "eager" in run.summary() and "compiling failed (RuntimeError), so it ran eagerly" in run.summary()
+    monkeypatch.undo()
+    assert same(run.state, train(seeds=2).state)
+
+
+def test_when_compiling_is_chosen(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(torch, "compile", lambda function, **_: asked.append(1) or function)
+    monkeypatch.setattr(training, "COMPILE_FROM", 20)
+    assert not train(steps=19, compile="auto").compiled and not asked
+    run = train(steps=20, compile="auto", checkpoint=tmp_path / "run")
+    assert run.compiled and len(asked) == 1 and "compiled" in run.summary()
+    assert not train(steps=30, compile=False, checkpoint=tmp_path / "run").compiled and len(asked) == 1
+    assert run.seconds >= 0 and run.compile_seconds >= 0
+
+
+def test_an_error_in_the_recipe_is_shown_not_hidden_by_compiling():
+    def play(gan, state, batch):
+        raise ZeroDivisionError("my own rule")
+
+    with pytest.raises(ZeroDivisionError, match="my own rule"):
+        train(recipe(play=play), compile=True, steps=2)
+
+
+# --- bad input
+
+
+class Source:
+    shape = (2,)
+
+    def __init__(self, make):
+        self.make = make
+
+    def sample(self, n, generator):
+        return self.make(n)
+
+    def describe(self):
+        return "mine"
+
+
+class Noisy(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.layer = nn.Linear(2, width)
+
+    def forward(self, x):
+        return self.layer(x + 0.1 * torch.randn_like(x))
+
+
+G, D = gu.models.mlp(2, 4, 2), gu.models.mlp(2, 4, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments, error, words",
+    [
+        (dict(gan="wgan"), TypeError, "gan must be a GAN; got str"),
+        (
+            dict(gan=gu.GAN(gu.models.mlp(2, 4, 3), D)),
+            ValueError,
+            r"G gives \[8, 3\] for latents \[8, 2\], but the data are \[8, 2\]",
+        ),
+        (dict(gan=gu.GAN(G, D, latent=5)), ValueError, r"G cannot take latents \[8, 5\]"),
+        (dict(gan=gu.GAN(G, gu.models.mlp(3, 4, 1))), ValueError, r"D cannot take data \[8, 2\]"),
+        (
+            dict(gan=gu.GAN(G, gu.models.mlp(2, 4, 2))),
+            ValueError,
+            r"D must give one logit a sample, \[8\] or \[8, 1\]; it gives \[8, 2\]",
+        ),
+        (dict(gan=gu.GAN(G, gu.critics.Pac(gu.models.mlp(6, 1), 3))), ValueError, "batch=8 is not divisible by m=3"),
+        (dict(gan=gu.GAN(G, gu.critics.Pac(gu.models.mlp(5, 1), 2))), ValueError, r"D cannot take data \[8, 2\]"),
+        (dict(gan=gu.GAN(Noisy(2), D)), ValueError, "G draws random numbers of its own"),
+        (dict(gan=gu.GAN(G, Noisy(1))), ValueError, "D draws random numbers of its own"),
+        (dict(source=torch.zeros(5, 2)), TypeError, "source must have shape, sample.* and describe"),
+        (dict(source=[1.0, 2.0]), TypeError, r"source must have .*; list lacks \['shape', 'sample', 'describe'\]"),
+        (
+            dict(source=Source(lambda n: torch.zeros(n, 3))),
+            ValueError,
+            r"source.sample\(batch\) must have shape \[8, 2\]; got \[8, 3\]",
+        ),
+        (dict(source=Source(lambda n: np.zeros((n, 2)))), TypeError, r"source.sample\(batch\) must be a tensor"),
+        (
+            dict(source=Source(lambda n: torch.full((n, 2), torch.nan))),
+            ValueError,
+            r"source.sample\(batch\) holds 16 NaN or Inf",
+        ),
+        (
+            dict(source=Source(lambda n: torch.full((n, 2), -torch.inf))),
+            ValueError,
+            r"holds 16 NaN or Inf values, the first at index \(0, 0\)",
+        ),
+        (dict(source=Source(lambda n: torch.zeros(n, 2).double())), ValueError, "D cannot take data"),
+        (dict(steps=0), ValueError, "steps must be at least 1; got 0"),
+        (dict(steps=1e3), TypeError, "steps must be a whole number"),
+        (dict(batch=-1), ValueError, "batch must be at least 1; got -1"),
+        (dict(seeds=0), ValueError, "seeds must be at least 1; got 0"),
+        (dict(seeds=[]), ValueError, "seeds must name at least one seed"),
+        (dict(seeds=[1, 1]), ValueError, r"seeds must name at least one seed and none twice; got \[1, 1\]"),
+        (dict(seeds=[-1]), ValueError, "seeds must be at least 0; got -1"),
+        (dict(seeds=[0.5]), TypeError, "seeds must be a whole number"),
+        (dict(seeds="12"), TypeError, "seeds must be a whole number"),
+        (dict(compile="yes"), ValueError, "compile must be True, False or 'auto'; got 'yes'"),
+        (dict(device="gpu"), ValueError, "device='gpu' cannot be used on this machine"),
+        (dict(log_every=0), ValueError, "log_every must be at least 1"),
+        (dict(callbacks=[dict], callback_every=0), ValueError, "callback_every must be at least 1"),
+        (dict(checkpoint="x", checkpoint_every=0), ValueError, "checkpoint_every must be at least 1"),
+        (dict(frames=1), ValueError, "frames must be at least 2; got 1"),
+        (dict(frames=3, frame_size=0), ValueError, "frame_size must be at least 1"),
+    ],
+)
+def test_bad_input_is_named_before_any_training(arguments, error, words, monkeypatch):
+    monkeypatch.setattr(training, "_train", lambda *_: pytest.fail("training began"))
+    with pytest.raises(error, match=words):
+        train(**arguments)
+
+
+def test_nothing_is_written_to_stderr_or_stdout(capfd):
+    train(steps=10, progress=True)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_warning_leaks_from_a_plain_run():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(steps=3, seeds=2)
+    assert not caught
