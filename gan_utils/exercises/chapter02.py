@@ -1,0 +1,154 @@
+"""Checks of chapter 2, "Training by alternating gradients"."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from gan_utils.exercises.framework import close, exercise, expect, run_answer
+
+_LOGITS = torch.tensor([-30.0, -3.0, -0.5, 0.0, 0.7, 4.0, 30.0])
+
+
+@exercise("2.1", praise="These are the losses of a perfect generator, and of a discriminator that has learnt nothing.")
+def _balance(answer: Any) -> None:
+    expect(
+        isinstance(answer, (tuple, list)) and len(answer) == 3,
+        "Give three numbers: (of D, saturating, non-saturating).",
+    )
+    expect(all(isinstance(v, (int, float, Tensor)) for v in answer), "All three must be numbers.")
+    d, saturating, nonsaturating = (float(v) for v in answer)
+    log2 = math.log(2)
+    expect(not close(d, log2), "D's loss has two terms, one for the real and one for the fake batch; you counted one.")
+    expect(not close(d, -2 * log2), "-2 log 2 = -log 4 is the value V. D minimises -V: mind the sign.")
+    expect(not close(d, 2.0), "Natural logarithms, please: log 2 is about 0.69, not 1.")
+    expect(close(d, 2 * log2), "D's loss is not right: put D(x) = D(G(z)) = 1/2 into -log D(x) - log(1 - D(G(z))).")
+    swapped = close(saturating, log2) and close(nonsaturating, -log2)
+    expect(not swapped, "The generator's two losses have changed places: the saturating one, log(1 - D), is negative.")
+    expect(close(saturating, -log2), "The saturating loss is not right: put D(G(z)) = 1/2 into log(1 - D(G(z))).")
+    expect(close(nonsaturating, log2), "The non-saturating loss is not right: put D(G(z)) = 1/2 into -log D(G(z)).")
+
+
+@exercise("2.2", praise="Right at every logit, and so is its gradient.")
+def _nonsaturating(answer: Any) -> None:
+    a = _LOGITS.clone().requires_grad_()
+    given, wanted = run_answer(answer, a), softplus(-_LOGITS)
+    expect(isinstance(given, Tensor), "Return a tensor.")
+    expect(given.shape == a.shape, f"Return one loss a sample, shape {list(a.shape)}; yours has {list(given.shape)}.")
+    expect(not close(given, softplus(_LOGITS)), "That is -log(1 - D(G(z))), D's loss on fakes: G wants the opposite.")
+    expect(not close(given, -softplus(_LOGITS)), "That is the saturating loss, log(1 - D(G(z))).")
+    expect(not close(given, torch.sigmoid(-_LOGITS)), "That is 1 - D(G(z)); the logarithm is missing.")
+    middle = _LOGITS.abs() < 5
+    expect(close(given[middle], wanted[middle]), "Wrong value for moderate logits: the loss is -log sigmoid(a).")
+    expect(torch.isfinite(given).all(), "Your loss is infinite at some logit: sigmoid underflows before the logarithm.")
+    (slope,) = torch.autograd.grad(given.sum(), a)
+    message = (
+        f"At logit -30 the slope of your loss is {slope[0]:.0e} where the truth is -1: a constant inside the logarithm "
+        "or a clamp takes the gradient away just where G needs it. Write it with softplus."
+    )
+    expect(close(slope, -torch.sigmoid(-_LOGITS), atol=1e-5), message)
+    expect(close(given, wanted), "The value is wrong at logits of 30 or -30.")
+    far = run_answer(answer, torch.tensor([-1e4, 1e4]))
+    expect(close(far, torch.tensor([1e4, 0.0])), "At logits of +-10,000 your loss overflows; softplus(-a) does not.")
+
+
+@exercise("2.3", praise="Plain logits: the saturating slope dies with sigmoid(a), the other one cannot.")
+def _slopes(answer: Any) -> None:
+    given = run_answer(answer, _LOGITS)
+    expect(isinstance(given, (tuple, list)) and len(given) == 2, "Return two tensors: (saturating, nonsaturating).")
+    saturating, nonsaturating = -torch.sigmoid(_LOGITS), -torch.sigmoid(-_LOGITS)
+    first, second = given
+    swapped = close(first, nonsaturating) and close(second, saturating)
+    expect(
+        not swapped,
+        "The two have changed places: where D is sure of a fake (a = -30) it is the saturating slope that is 0.",
+    )
+    signs = close(first, -saturating) or close(second, -nonsaturating)
+    expect(not signs, "A sign is wrong: both losses fall as the logit rises, so both slopes are negative.")
+    by_p = close(first, -1 / torch.sigmoid(-_LOGITS), atol=1e-2) or close(
+        second, -1 / torch.sigmoid(_LOGITS), atol=1e-2
+    )
+    expect(not by_p, "That is the slope in the probability D; by the chain rule times dD/da = D (1 - D).")
+    expect(close(first, saturating), "The saturating slope is not right: differentiate -softplus(a).")
+    expect(close(second, nonsaturating), "The non-saturating slope is not right: differentiate softplus(-a).")
+
+
+def _pair() -> tuple[nn.Module, nn.Module]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+
+
+def _walk(order: str, pair: tuple[nn.Module, nn.Module], batches: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Two steps of gradient descent, 0.5 long, in one of several ways; the parameters of G and of D after them."""
+    G, D = copy.deepcopy(pair)
+    thetas, phis = list(G.parameters()), list(D.parameters())
+    for x, z in zip(batches[::2], batches[1::2], strict=True):
+        fake = G(z)
+        d_loss = (softplus(-D(x)) + softplus(D(fake))).mean()
+        spilt = torch.autograd.grad(d_loss, thetas, retain_graph=True)
+        g_early = torch.autograd.grad(softplus(-D(fake)).mean(), thetas, retain_graph=True)
+        _descend(phis, torch.autograd.grad(d_loss, phis))
+        g_loss = softplus(-D(G(z))).mean()
+        late_d = torch.autograd.grad(g_loss, phis, retain_graph=True)
+        late_g = torch.autograd.grad(g_loss, thetas)
+        if order == "spilt":
+            late_g = [a + b for a, b in zip(late_g, spilt, strict=True)]
+        _descend(thetas, g_early if order == "simultaneous" else late_g)
+        if order == "both":
+            _descend(phis, late_d)
+    return nn.utils.parameters_to_vector(thetas).detach(), nn.utils.parameters_to_vector(phis).detach()
+
+
+def _descend(params: list[Tensor], grads: Any) -> None:
+    with torch.no_grad():
+        for param, slope in zip(params, grads, strict=True):
+            param -= 0.5 * slope
+
+
+@exercise("2.4", praise="D moves on D's gradient alone, G on G's alone, and nothing is computed in vain.")
+def _mended_step(answer: Any) -> None:
+    pair = _pair()
+    draws = torch.Generator().manual_seed(1)
+    batches = [torch.randn(16, 2, generator=draws) for _ in range(4)]
+    ways = {order: _walk(order, pair, batches) for order in ("right", "spilt", "simultaneous", "both")}
+    G, D = copy.deepcopy(pair)
+    opt_g, opt_d = torch.optim.SGD(G.parameters(), 0.5), torch.optim.SGD(D.parameters(), 0.5)
+    before = nn.utils.parameters_to_vector(G.parameters()).detach().clone()
+    passes: list[int] = []
+    handles = [p.register_hook(lambda grad: passes.append(1)) for p in G.parameters()]
+    for x, z in zip(batches[::2], batches[1::2], strict=True):
+        run_answer(answer, G, D, opt_g, opt_d, x, z)
+    for handle in handles:
+        handle.remove()
+    theta, phi = (nn.utils.parameters_to_vector(net.parameters()).detach() for net in (G, D))
+
+    def follows(order: str) -> bool:
+        return close(theta, ways[order][0], atol=1e-5) and close(phi, ways[order][1], atol=1e-5)
+
+    expect(not follows("both"), "D moves twice: G's loss must not move D. (opt_d.step() belongs to D's turn only.)")
+    expect(
+        not follows("spilt"),
+        "G still moves on a sum of two gradients: D's loss has left its gradient in G's .grad. Detach the fakes in D's turn.",
+    )
+    expect(
+        not follows("simultaneous"),
+        "G answers the D that was, not the D that has moved: compute G's loss after opt_d.step().",
+    )
+    expect(
+        not close(theta, before, atol=1e-7), "G does not move: its own turn needs G's graph, so do not detach there."
+    )
+    expect(
+        follows("right"),
+        "The networks do not move as they should: one step of D on D's gradient, then one of G on G's gradient alone. "
+        "Are all old gradients cleared?",
+    )
+    expect(
+        len(passes) == 2 * len(list(G.parameters())),
+        "The numbers are right, but D's turn still back-propagates through G, for nothing: detach the fakes there.",
+    )

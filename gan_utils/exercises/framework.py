@@ -1,0 +1,106 @@
+"""The checks behind the book's exercises: each says what is wrong with an answer, not just that it is.
+
+An exercise is a function of the learner's answer that returns nothing if it is right and raises :class:`Mistake`, with a
+helpful message, if it is not. ``check("1.2", answer)`` runs it. An untouched stub (``...``, or a function that returns it
+or raises NotImplementedError) is "not attempted", and no answer whatever can break the notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_utils import checks
+
+__all__ = ["Feedback", "Mistake", "check", "close", "exercise", "expect", "names", "run_answer"]
+
+
+class Mistake(Exception):
+    """What is wrong with an answer, in words that help."""
+
+
+class _NotAttempted(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What :func:`check` found: ``status`` is "correct", "not yet" or "not attempted"; ``message`` says more."""
+
+    exercise: str
+    status: str
+    message: str
+
+    def __repr__(self) -> str:
+        mark = {"correct": "✔", "not yet": "✘", "not attempted": "…"}[self.status]
+        return f"{mark} Exercise {self.exercise}: {self.status}. {self.message}".rstrip()
+
+
+_EXERCISES: dict[str, tuple[Callable[[Any], None], str]] = {}
+
+
+def exercise(name: str, praise: str = "") -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """Register a check under ``name`` ("chapter.number"); ``praise`` is what a right answer is told."""
+
+    def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
+        if name in _EXERCISES:
+            raise ValueError(f"exercise {name} is registered twice.")
+        _EXERCISES[name] = (function, praise)
+        return function
+
+    return register
+
+
+def names() -> list[str]:
+    """Return the names of all checked exercises, in the book's order."""
+    return sorted(_EXERCISES, key=lambda name: [int(part) for part in name.split(".")])
+
+
+def check(name: str, answer: Any) -> Feedback:
+    """Check an answer; it never raises for a wrong one. ValueError for an exercise that does not exist."""
+    function, praise = _EXERCISES[checks.choice("name", name, names())]
+    if answer is ... or answer is None:
+        return Feedback(name, "not attempted", "")
+    try:
+        function(answer)
+    except _NotAttempted:
+        return Feedback(name, "not attempted", "")
+    except Mistake as mistake:
+        return Feedback(name, "not yet", str(mistake))
+    except Exception as error:
+        return Feedback(name, "not yet", f"The answer could not be used: {type(error).__name__}: {error}")
+    return Feedback(name, "correct", praise)
+
+
+def expect(condition: bool | Tensor, message: str) -> None:
+    """Raise :class:`Mistake` with this message unless the condition holds."""
+    if not bool(condition):
+        raise Mistake(message)
+
+
+def run_answer(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call the learner's function; a stub is "not attempted", an error inside it becomes a :class:`Mistake`."""
+    if not callable(function):
+        raise Mistake(f"The answer should be a function; it is {type(function).__name__}.")
+    try:
+        result = function(*args, **kwargs)
+    except NotImplementedError:
+        raise _NotAttempted from None
+    except Exception as error:
+        raise Mistake(f"Your function raised {type(error).__name__}: {error}") from error
+    if result is ... or result is None:
+        raise _NotAttempted
+    return result
+
+
+def close(given: Any, wanted: Any, *, atol: float = 1e-4, rtol: float = 1e-3) -> bool:
+    """Return whether two numbers or tensors have the same shape and agree to the tolerance."""
+    try:
+        given, wanted = torch.as_tensor(given).detach().double(), torch.as_tensor(wanted).detach().double()
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    return given.shape == wanted.shape and torch.allclose(given, wanted, atol=atol, rtol=rtol)

@@ -1,0 +1,34 @@
+"""How far samples lie from one another, and data from the samples: distances alone, no classifier is asked."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["reach", "spread"]
+
+
+def spread(x: Tensor) -> Tensor:
+    """Return the mean Euclidean distance between two different samples, ``[*members, n, d] -> [*members]``, n >= 2.
+
+    Divide by the data's own: 0 means one and the same output whatever the latent, about 1 as varied as the data. It
+    sees variety only; noise is varied too. ValueError for fewer than two samples.
+    """
+    n = _rows(x, "x", least=2).shape[-2]
+    return torch.cdist(x, x).sum(dim=(-2, -1)) / (n * (n - 1))
+
+
+def reach(x: Tensor, data: Tensor) -> Tensor:
+    """Return the mean distance from data ``[m, d]`` to the nearest of n samples, ``[*members, n, d] -> [*members]``.
+
+    Divide by the same for as many fresh data: about 1 for samples as good as data, more where kinds of data are
+    missing, and for noise. It falls with n, so compare equal n.
+    """
+    return torch.cdist(_rows(data, "data"), _rows(x, "x")).amin(dim=-1).mean(dim=-1)
+
+
+def _rows(x: Tensor, name: str, least: int = 1) -> Tensor:
+    if not isinstance(x, Tensor) or x.ndim < 2 or x.shape[-2] < least:
+        form = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"{name} must be a tensor [..., n, d] with n >= {least}; got {form}. Images: x.flatten(-3).")
+    return x

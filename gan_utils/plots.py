@@ -1,0 +1,166 @@
+"""What the book draws, one call each. Every function returns matplotlib axes; none shows or saves anything itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from gan_utils import checks
+from gan_utils.data import Mixture
+from gan_utils.run import Frames, Run
+
+__all__ = ["COLOURS", "film", "history", "images", "lines", "points", "use_style"]
+
+#: Okabe and Ito's palette, distinct to colour-blind eyes: blue, orange, green, pink, sky, vermilion, yellow, black.
+COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"]
+REAL, FAKE = "#9A9A9A", COLOURS[0]
+_WIDTH = 7.2  # inches; at 100 dpi the widest figure has the 720 pixels that a page offers
+
+STYLE: dict[str, Any] = {
+    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "font.size": 10,
+    "legend.frameon": False,
+    "figure.figsize": (_WIDTH, 3.2),
+    "figure.dpi": 100,
+    "savefig.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "image.cmap": "gray",
+}
+
+
+def use_style() -> None:
+    """Make the book's style matplotlib's default for this session."""
+    plt.rcParams.update(STYLE)
+
+
+def _panels(rows: int, columns: int, aspect: float = 1.0) -> np.ndarray:
+    with plt.rc_context(STYLE):
+        side = min(_WIDTH / columns, 3.6)
+        _, axes = plt.subplots(rows, columns, figsize=(side * columns, side * aspect * rows), squeeze=False)
+    return axes
+
+
+def lines(
+    x: Sequence[float] | Tensor,
+    curves: Mapping[str, Sequence[float] | Tensor],
+    *,
+    xlabel: str,
+    ylabel: str,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw named curves ``{label: y [n]}`` over common ``x [n]``, with a legend."""
+    with plt.rc_context(STYLE):
+        ax = ax or plt.subplots()[1]
+        for label, y in curves.items():
+            ax.plot(np.asarray(x), np.asarray(y), label=label)
+        ax.set(xlabel=xlabel, ylabel=ylabel)
+        ax.legend()
+    return ax
+
+
+def history(
+    run: Run, columns: Sequence[str] = ("d_loss", "g_loss"), *, labels: Sequence[str] | None = None
+) -> np.ndarray:
+    """Draw columns of a run's history over the steps: each seed thin, their median thick; one panel a column."""
+    table = run.history
+    for column in columns:
+        checks.choice("columns", column, table.columns)
+    axes = _panels(1, len(columns), aspect=0.75)[0]
+    for ax, column, label, colour in zip(axes, columns, labels or columns, COLOURS, strict=False):
+        wide = table.pivot(index="step", columns="seed", values=column).dropna(how="all")
+        ax.plot(wide.index, wide.to_numpy(), color=colour, alpha=0.25, linewidth=0.8)
+        ax.plot(wide.index, wide.median(axis=1), color=colour, linewidth=1.8)
+        ax.set(title=label, xlabel="step")
+    return axes
+
+
+def points(
+    samples: Tensor, *, real: Mixture | Tensor | None = None, titles: Sequence[str] | None = None, columns: int = 4
+) -> np.ndarray:
+    """Scatter samples ``[panels, n, 2]`` (or ``[n, 2]``), the data behind them in grey; one panel each."""
+    samples = samples[None] if samples.ndim == 2 else samples
+    checks.shaped("samples", samples, None, None, 2)
+    count = len(samples)
+    columns = min(columns, count)
+    axes = _panels(-(-count // columns), columns)
+    cloud = real.sample(1_000, torch.Generator().manual_seed(0)) if isinstance(real, Mixture) else real
+    for i, ax in enumerate(axes.flat):
+        if i >= count:
+            ax.axis("off")
+            continue
+        _scatter(ax, samples[i], cloud)
+        ax.set_title(titles[i] if titles else "")
+    return axes
+
+
+def _scatter(ax: Axes, fake: Tensor, cloud: Tensor | None) -> None:
+    if cloud is not None:
+        ax.scatter(*cloud.T, s=5, color=REAL, alpha=0.5, linewidths=0)
+        reach = 1.35 * float(cloud.abs().max())
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    ax.scatter(*fake.T, s=4, color=FAKE, alpha=0.5, linewidths=0)
+    ax.set(xticks=[], yticks=[])
+    ax.set_aspect("equal", adjustable="box" if cloud is not None else "datalim")
+    ax.grid(False)
+
+
+def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Sequence[str] | None = None) -> np.ndarray:
+    """Show images ``[n, 1, h, w]`` (or ``[panels, n, 1, h, w]``) in [-1, 1], tiled; one panel for each group."""
+    groups = x[None] if x.ndim == 4 else x
+    axes = _panels(1, len(groups), aspect=rows / columns + (0.12 if titles else 0))[0]
+    for i, (ax, group) in enumerate(zip(axes, groups, strict=True)):
+        _tile(ax, group, rows, columns)
+        ax.set_title(titles[i] if titles else "")
+    return axes
+
+
+def _tile(ax: Axes, group: Tensor, rows: int, columns: int) -> None:
+    group = group[: rows * columns].detach().cpu().float().clamp(-1, 1)
+    _, _, height, width = group.shape
+    blank = group.new_full((rows * columns - len(group), *group.shape[1:]), -1.0)
+    tiles = torch.cat([group, blank])[:, 0].reshape(rows, columns, height, width)
+    tiled = tiles.transpose(1, 2).reshape(rows * height, columns * width)
+    ax.imshow(tiled.numpy(), vmin=-1, vmax=1, cmap="gray")
+    ax.axis("off")
+
+
+def film(
+    frames: Frames, *, real: Mixture | Tensor | None = None, seeds: Sequence[int] | None = None, columns: int = 6
+) -> np.ndarray:
+    """Draw snapshots as a film strip: a row for each seed, ``columns`` moments from first to last.
+
+    Points ``[T, seeds, n, 2]`` are scattered, images ``[T, seeds, n, 1, h, w]`` tiled 4 x 4.
+    """
+    moments = np.unique(np.linspace(0, len(frames.steps) - 1, columns).round().astype(int))
+    members = list(range(frames.samples.shape[1]))
+    axes = _panels(len(members), len(moments))
+    cloud = real.sample(1_000, torch.Generator().manual_seed(0)) if isinstance(real, Mixture) else real
+    for column, t in enumerate(moments):
+        for row in members:
+            ax, sample = axes[row, column], frames.samples[t, row]
+            _tile(ax, sample, 4, 4) if sample.ndim == 4 else _scatter(ax, sample, cloud)
+            if row == 0:
+                ax.set_title(f"step {frames.steps[t]:,}")
+            if column == 0:
+                ax.text(
+                    -0.08,
+                    0.5,
+                    f"seed {seeds[row] if seeds else row}",
+                    transform=ax.transAxes,
+                    rotation=90,
+                    va="center",
+                    ha="right",
+                )
+    return axes

@@ -1,0 +1,71 @@
+"""Plausible wrong answers to the exercises of chapter 2, each with a fragment of the message it must get."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn.functional import softplus
+
+LOG2 = math.log(2)
+
+
+def step_with(*, detach=False, clear=True, simultaneous=False, move_d_twice=False, frozen=False):
+    """A training step with the mistakes asked for."""
+
+    def step(G, D, opt_g, opt_d, x, z):
+        opt_g.zero_grad()
+        opt_d.zero_grad()
+        fake = G(z)
+        d_loss = (softplus(-D(x)) + softplus(D(fake.detach() if detach else fake))).mean()
+        d_loss.backward(retain_graph=True)
+        early = torch.autograd.grad(softplus(-D(fake)).mean(), list(G.parameters()))
+        opt_d.step()
+        if clear:
+            opt_g.zero_grad()
+            opt_d.zero_grad()
+        made = G(z).detach() if frozen else G(z)
+        g_loss = softplus(-D(made)).mean()
+        g_loss.backward()
+        if simultaneous:
+            for param, slope in zip(G.parameters(), early, strict=True):
+                param.grad = slope
+        opt_g.step()
+        if move_d_twice:
+            opt_d.step()
+        return d_loss.item(), g_loss.item()
+
+    return step
+
+
+WRONG = {
+    "2.1": [
+        ((LOG2, -LOG2, LOG2), "two terms"),
+        ((-2 * LOG2, -LOG2, LOG2), "mind the sign"),
+        ((2 * LOG2, LOG2, -LOG2), "changed places"),
+        ((2.0, -1.0, 1.0), "Natural logarithms"),
+        (2 * LOG2, "three numbers"),
+    ],
+    "2.2": [
+        (lambda a: -torch.log(torch.sigmoid(a) + 1e-8), "a constant inside the logarithm"),
+        (lambda a: -torch.log(torch.sigmoid(a).clamp(min=1e-6)), "a clamp takes the gradient away"),
+        (lambda a: softplus(a), "D's loss on fakes"),
+        (lambda a: -softplus(a), "the saturating loss"),
+        (lambda a: softplus(-a).mean(), "one loss a sample"),
+        (lambda a: 1 - torch.sigmoid(a), "logarithm is missing"),
+        (lambda a: torch.log(1 + torch.exp(-a)), "overflows"),
+    ],
+    "2.3": [
+        (lambda a: (-torch.sigmoid(-a), -torch.sigmoid(a)), "changed places"),
+        (lambda a: (torch.sigmoid(a), torch.sigmoid(-a)), "sign is wrong"),
+        (lambda a: (-1 / (1 - torch.sigmoid(a)), -1 / torch.sigmoid(a)), "chain rule"),
+        (lambda a: -torch.sigmoid(a), "two tensors"),
+    ],
+    "2.4": [
+        (step_with(clear=False), "sum of two gradients"),
+        (step_with(detach=True, simultaneous=True), "the D that has moved"),
+        (step_with(detach=True, move_d_twice=True), "D moves twice"),
+        (step_with(detach=False, clear=True), "for nothing"),
+        (step_with(detach=True, frozen=True), "G does not move"),
+    ],
+}

@@ -1,0 +1,114 @@
+"""What the book draws: the content of the axes."""
+
+from __future__ import annotations
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+import gan_utils as gu
+from gan_utils import plots
+
+SIDE = 7.2 * 100 + 1  # the widest figure, in pixels
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    with matplotlib.rc_context():
+        yield
+    plt.close("all")
+
+
+def run(**more) -> gu.Run:
+    gan = gu.GAN(gu.models.mlp(2, 4, 2), gu.models.mlp(2, 4, 1))
+    settings = {"steps": 12, "seeds": 3, "batch": 4, "log_every": 2, "compile": False, "progress": False}
+    return gu.fit(gan, gu.data.ring(), **(settings | more))
+
+
+def wide(axes) -> float:
+    figure = np.ravel(axes)[0].figure
+    return figure.get_figwidth() * figure.dpi
+
+
+def test_lines():
+    ax = plots.lines([0, 1, 2], {"a": [1, 2, 3], "b": torch.tensor([3.0, 2.0, 1.0])}, xlabel="logit", ylabel="loss")
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[1, 2, 3], [3, 2, 1]]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("logit", "loss")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"] and wide(ax) <= SIDE
+    same = plots.lines([0], {"c": [1]}, xlabel="", ylabel="", ax=ax)
+    assert same is ax and len(ax.lines) == 3
+
+
+def test_history_draws_each_seed_and_the_median():
+    trained = run(callbacks=[lambda step, _: {"modes": torch.tensor([1.0, 2.0, 6.0])}], callback_every=4)
+    axes = plots.history(trained, ["d_loss", "modes"], labels=["D's loss", "modes"])
+    assert [ax.get_title() for ax in axes] == ["D's loss", "modes"] and axes[0].get_xlabel() == "step"
+    first = trained.history.pivot(index="step", columns="seed", values="d_loss").dropna()
+    assert len(axes[0].lines) == len(axes[1].lines) == 4
+    for line, seed in zip(axes[0].lines[:3], first.columns, strict=True):
+        assert line.get_xdata().tolist() == [1, 2, 4, 6, 8, 10, 12]
+        np.testing.assert_array_equal(line.get_ydata(), first[seed])
+    np.testing.assert_allclose(axes[0].lines[3].get_ydata(), first.median(axis=1))
+    assert axes[1].lines[3].get_ydata().tolist() == [2, 2, 2] and axes[1].lines[0].get_xdata().tolist() == [4, 8, 12]
+
+
+def test_history_goes_on_when_one_seed_diverges():
+    trained = run()
+    trained.logs[2][1] = torch.nan
+    lines = plots.history(trained, ["g_loss"])[0].lines
+    assert len(lines[0].get_xdata()) == 7 and np.isfinite(lines[0].get_ydata()).all()
+    assert np.isnan(lines[1].get_ydata()).tolist() == [False, False, True, False, False, False, False]
+    assert np.isfinite(lines[3].get_ydata()).all()
+
+
+def test_history_names_bad_columns():
+    with pytest.raises(ValueError, match=r"columns='dloss' is not known. Did you mean 'd_loss'\?"):
+        plots.history(run(), ["dloss"])
+
+
+def test_points():
+    samples = torch.randn(5, 20, 2)
+    axes = plots.points(samples, real=gu.data.ring(), titles=list("abcde"))
+    assert axes.shape == (2, 4) and [ax.get_title() for ax in axes.flat[:5]] == list("abcde") and wide(axes) <= SIDE
+    for ax, sample in zip(axes.flat, samples, strict=False):
+        real, fake = ax.collections
+        np.testing.assert_allclose(fake.get_offsets(), sample, rtol=1e-6)
+        assert len(real.get_offsets()) == 1_000 and ax.get_xlim() == ax.get_ylim() and ax.get_aspect() == 1
+    assert not any(ax.axison for ax in axes.flat[5:])
+    single = plots.points(samples[0])
+    assert single.shape == (1, 1) and len(single[0, 0].collections) == 1
+    with pytest.raises(ValueError, match=r"samples must have shape \[n, n, 2\]; got \[3, 4, 5\]"):
+        plots.points(torch.zeros(3, 4, 5))
+
+
+def test_images_are_tiled_in_order():
+    x = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, 1, 3, 4)
+    (ax,) = plots.images(x, rows=2, columns=3, titles=["five"])
+    shown = np.asarray(ax.images[0].get_array())
+    assert shown.shape == (6, 12) and ax.images[0].get_clim() == (-1, 1) and ax.get_title() == "five"
+    tiles = shown.reshape(2, 3, 3, 4).transpose(0, 2, 1, 3).reshape(6, 12)
+    np.testing.assert_allclose(tiles[:, 0], np.array([-1, 0.5, -1, 0.5, -1, 0.5]), atol=2)
+    np.testing.assert_allclose([shown[0, 0], shown[0, 4], shown[0, 8], shown[3, 0], shown[3, 4]], np.linspace(-1, 1, 5))
+    assert (shown[3:, 8:] == -1).all()
+    assert len(plots.images(torch.zeros(2, 4, 1, 3, 3), rows=2, columns=2)) == 2
+
+
+def test_film():
+    frames = run(frames=4, frame_size=16).frames
+    axes = plots.film(frames, real=gu.data.ring(), seeds=[5, 6, 7], columns=3)
+    assert axes.shape == (3, 3) and [ax.get_title() for ax in axes[0]] == ["step 0", "step 8", "step 12"]
+    np.testing.assert_allclose(axes[1, 2].collections[1].get_offsets(), frames.samples[-1, 1], rtol=1e-6)
+    assert [axes[i, 0].texts[0].get_text() for i in range(3)] == ["seed 5", "seed 6", "seed 7"] and wide(axes) <= SIDE
+    shown = plots.film(gu.Frames([0, 5], torch.zeros(2, 1, 16, 1, 3, 3)))
+    assert shown.shape == (1, 2) and shown[0, 1].images[0].get_array().shape == (12, 12)
+
+
+def test_style_and_palette():
+    plots.use_style()
+    assert plt.rcParams["figure.figsize"][0] * plt.rcParams["figure.dpi"] <= SIDE
+    assert len(set(plots.COLOURS)) == 8 and plt.rcParams["axes.prop_cycle"].by_key()["color"] == plots.COLOURS
