@@ -1,0 +1,207 @@
+"""The built book in a real browser: no errors, no other host, readable on a phone."""
+
+from __future__ import annotations
+
+import functools
+import html
+import http.server
+import os
+import re
+import shutil
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+HTML = Path(__file__).parent.parent / "_build" / "html"
+PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html") if "_static" not in path.parts)
+PAGES = [page for page in PAGES if page != "index.html"]  # that one only redirects to book/index.html
+CHAPTERS = [page for page in PAGES if re.match(r"book/\d", page)]
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+RAW = re.compile(r"```|:::|\{[\w:.-]+\}`|\$\$|\\\(|\\begin\{")
+MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
+def absent(reason):
+    """Skip on a reader's machine; in continuous integration nothing may be left unlooked at."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not PAGES:
+        absent("There is no built book: run `make book` first.")
+    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome", MAC]
+    found = next((path for path in map(shutil.which, filter(None, names)) if path), None)
+    if found is None:
+        absent("No Chromium: install it (Debian: apt-get install chromium) or name one: CHROMIUM=/path/to/chrome.")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        # Containers run as root, where Chromium's sandbox does not start; the pages are our own.
+        instance = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", *quiet])
+        yield instance
+        instance.close()
+
+
+@pytest.fixture(scope="module")
+def site():
+    """Serve the book on a free port of 127.0.0.1 and yield its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=HTML)) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def context(browser):
+    """One visitor for all pages, whose cache keeps what the pages share."""
+    with browser.new_context(viewport=DESK) as visitor:
+        yield visitor
+
+
+@pytest.fixture
+def visit(context, site):
+    """Return a function that opens a page and collects what went wrong and which hosts were asked."""
+    pages = []
+
+    def open_page(path, size=DESK, scheme="light"):
+        page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        page.errors, page.hosts = [], set()
+        page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("response", lambda answer: page.errors.append(answer.url) if answer.status >= 400 else None)
+        page.on("request", lambda request: page.hosts.add(urlsplit(request.url).netloc))
+        page.goto(f"{site}/{path}", wait_until="load")
+        page.evaluate("() => window.MathJax && MathJax.startup ? MathJax.startup.promise : null")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+def test_there_are_chapters(browser):
+    assert len(CHAPTERS) >= 5
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page(visit, site, path):
+    page = visit(path)
+    main = page.locator("main").first
+    prose = main.evaluate(
+        """node => {
+            const copy = node.cloneNode(true);
+            copy.querySelectorAll('pre, code, mjx-container, script, style').forEach(part => part.remove());
+            return copy.textContent;
+        }"""
+    )
+    assert RAW.findall(prose) == [], "a directive, a role or maths shown raw"
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0, "maths that MathJax does not understand"
+    assert main.locator("mjx-container").count() >= main.locator(".math").count(), "maths that was not set"
+    images = main.locator("img").evaluate_all("all => all.map(i => [i.getAttribute('alt') || '', i.clientWidth])")
+    assert [alt for alt, _ in images if not alt or alt.endswith((".png", ".svg"))] == [], "a picture without alt text"
+    assert max((width for _, width in images), default=0) <= 720
+
+    page.set_viewport_size(PHONE)
+    wide = page.evaluate(
+        """() => document.documentElement.scrollWidth <= window.innerWidth ? [] :
+            ['the page: ' + document.documentElement.scrollWidth].concat([...document.querySelectorAll('main *')]
+                .filter(node => node.getBoundingClientRect().right > window.innerWidth)
+                .map(node => node.outerHTML.slice(0, 100)).slice(0, 3))"""
+    )
+    assert wide == [], "on a phone the page scrolls sideways"
+    assert page.errors == []
+    assert page.hosts - {""} == {urlsplit(site).netloc}, "the page asks another host"
+
+
+def test_chapter_menu_works_on_a_phone(visit):
+    page = visit(CHAPTERS[0], PHONE)
+    link = page.locator(f".bd-sidebar-primary a[href$='{Path(CHAPTERS[1]).name}']").first
+    assert not link.is_visible() or link.bounding_box()["x"] < 0
+    page.locator(".primary-toggle:visible").first.click()
+    link.wait_for(state="visible")
+    page.wait_for_function("node => node.getBoundingClientRect().left >= 0", arg=link.element_handle())
+    link.click()
+    page.wait_for_url(f"**/{CHAPTERS[1]}")
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_and_figures_stand_out(visit, scheme):
+    """Contrast of the running text at least 7 to 1, and of the ground under a figure with black ink too."""
+    page = visit(CHAPTERS[0], scheme=scheme)
+    assert page.locator("html").get_attribute("data-theme") == scheme
+    ink = colour(page.locator("article p").first, "color")
+    ground = colour(page.locator("body"), "backgroundColor")
+    assert contrast(ink, ground) >= 7
+    image = page.locator("article .cell_output img, article figure img").first
+    card = colour(image, "backgroundColor")
+    assert contrast((0, 0, 0), card or ground) >= 7
+
+
+def colour(locator, name):
+    """Return the computed colour as (red, green, blue), or None if it is transparent."""
+    red, green, blue, *alpha = map(
+        float, re.findall(r"[\d.]+", locator.evaluate(f"node => getComputedStyle(node).{name}"))
+    )
+    return None if alpha == [0] else (red, green, blue)
+
+
+def contrast(one, other):
+    """Contrast ratio of two sRGB colours, from 1 to 21 (WCAG 2.2)."""
+
+    def luminance(rgb):
+        linear = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted([luminance(one), luminance(other)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_of_its_own_weighs_at_most_a_megabyte(path):
+    file = HTML / path
+    source = file.read_text("utf-8")
+    own = {(file.parent / unquote(name)).resolve() for name in re.findall(r'src="([^":]+)"', source)}
+    own = {
+        part
+        for part in own
+        if part.is_file() and not {"_static", "mathjax"} & set(part.relative_to(HTML.resolve()).parts)
+    }
+    assert file.stat().st_size + sum(part.stat().st_size for part in own) <= 1_000_000
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links_within_the_book_lead_somewhere(path):
+    source = (HTML / path).read_text("utf-8")
+    lost = []
+    for link in set(re.findall(r'<a\b[^>]*\bhref="([^"]+)"', source)):
+        parts = urlsplit(html.unescape(link))
+        target = (HTML / path).parent / unquote(parts.path) if parts.path else HTML / path
+        if parts.scheme or parts.netloc:
+            continue
+        if not target.is_file() or (parts.fragment and not has_anchor(target.resolve(), unquote(parts.fragment))):
+            lost.append(link)
+    assert lost == []
+
+
+@functools.cache
+def anchors(target):
+    return {html.unescape(name) for name in re.findall(r'\bid="([^"]+)"', target.read_text("utf-8"))}
+
+
+def has_anchor(target, name):
+    return target.suffix != ".html" or name in anchors(target)

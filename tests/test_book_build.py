@@ -1,0 +1,161 @@
+"""The notebook cache forgets exactly what a change in the package, the data or the mode has made stale."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+import book_build
+
+SETTINGS = {"mode": "fast"}
+PACKAGE = {
+    "__init__.py": "from gan_utils import data, exercises, losses\nfrom gan_utils.gan import GAN, State\nhere = 1\n",
+    "checks.py": "",
+    "losses.py": "from gan_utils import checks\n",
+    "data.py": "import math\nfrom . import checks\n",
+    "gan.py": "from gan_utils.losses import hinge\n",
+    "exercises.py": "import gan_utils.data\n",
+    "metrics/__init__.py": "from gan_utils.metrics.modes import count\n",
+    "metrics/modes.py": "",
+    "weights/net.bin": "weights",
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name, text in PACKAGE.items():
+        path = tmp_path / "gan_utils" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    (tmp_path / "book").mkdir()
+    return tmp_path
+
+
+def write(root, name, *cells, text="text"):
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook.cells = [nbformat.v4.new_markdown_cell(text), *map(nbformat.v4.new_code_cell, cells)]
+    path = root / "book" / f"{name}.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def run(path, cache):
+    """Put the notebook into the cache, as a build does after executing it."""
+    get_cache(str(cache)).cache_notebook_bundle(
+        CacheBundleIn(nbformat.read(path, as_version=4), str(path)), check_validity=False, overwrite=True
+    )
+
+
+def needed(root, code):
+    files = book_build.package_files(root)
+    modules = book_build.modules_needed(book_build.named_in(ast.parse(code)), files)
+    return "all" if modules == set(files) else {name.removeprefix("gan_utils.") for name in modules}
+
+
+@pytest.mark.parametrize(
+    ("code", "modules"),
+    [
+        ("import torch", set()),
+        ("import gan_utils as gu", set()),
+        ("import gan_utils as gu\ngu.losses.hinge(1)", {"losses", "checks"}),
+        ("import gan_utils as gu\ngu.GAN(1)", {"gan", "losses", "checks"}),
+        ("from gan_utils import GAN as G", {"gan", "losses", "checks"}),
+        ("from gan_utils.data import ring", {"data", "checks"}),
+        ("import gan_utils.data", {"data", "checks"}),
+        ("import gan_utils.data as d\nd.ring()", {"data", "checks"}),
+        ("import gan_utils as gu\ngu.exercises.check(1)", {"exercises", "data", "checks"}),
+        ("import gan_utils as gu\ngu.metrics.count(1)", {"metrics", "metrics.modes"}),
+        ("import gan_utils as gu\ngetattr(gu, 'data')", "all"),
+        ("import gan_utils as gu\ngu.here", "all"),
+        ("import gan_utils as gu\ngu.unknown", "all"),
+        ("from gan_utils import *", "all"),
+    ],
+)
+def test_modules_needed_by_code(root, code, modules):
+    assert needed(root, code) == modules
+
+
+@pytest.fixture
+def built(root):
+    """Two notebooks, both executed and cached: one uses the losses, one the data."""
+    cache = root / "cache"
+    paths = {name: write(root, name, f"import gan_utils as gu\nprint(gu.{name})") for name in ("losses", "data")}
+
+    def refresh(settings=SETTINGS):
+        stale = book_build.drop_stale(paths.values(), cache, root, settings)
+        for path in paths.values():
+            run(path, cache)
+        return {path.stem for path in stale}
+
+    assert refresh() == set()  # the first time there is nothing to drop
+    assert refresh() == set()  # nothing has changed
+    return root, refresh
+
+
+@pytest.mark.parametrize(
+    ("changed", "stale"),
+    [
+        ("gan_utils/losses.py", {"losses"}),
+        ("gan_utils/data.py", {"data"}),
+        ("gan_utils/checks.py", {"losses", "data"}),
+        ("gan_utils/gan.py", set()),
+        ("gan_utils/weights/net.bin", {"losses", "data"}),
+        ("book/runs.csv", {"losses", "data"}),
+        ("book/notes.md", set()),
+    ],
+)
+def test_a_change_drops_the_runs_that_depend_on_it(built, changed, stale):
+    root, refresh = built
+    path = root / changed
+    path.write_text((path.read_text("utf-8") if path.exists() else "") + "\n# changed\n", "utf-8")
+    assert refresh() == stale
+    assert refresh() == set()
+
+
+def test_mode_drops_every_run_and_text_drops_none(built):
+    root, refresh = built
+    assert refresh({"mode": "full"}) == {"losses", "data"}
+    assert refresh() == {"losses", "data"}
+    write(root, "losses", "import gan_utils as gu\nprint(gu.losses)", text="other text")
+    assert refresh() == set()
+
+
+def test_a_dropped_run_is_gone_from_the_cache_and_others_stay(built):
+    root, _ = built
+    (root / "gan_utils/losses.py").write_text("changed = 1\n", "utf-8")
+    cache = get_cache(str(root / "cache"))
+    paths = [root / "book/losses.ipynb", root / "book/data.ipynb"]
+    book_build.drop_stale(paths, root / "cache", root, SETTINGS)
+    with pytest.raises(KeyError):
+        cache.match_cache_notebook(nbformat.read(paths[0], as_version=4))
+    assert cache.match_cache_notebook(nbformat.read(paths[1], as_version=4)).uri == str(paths[1])
+
+
+def test_returning_to_earlier_cells_does_not_bring_back_a_stale_run(built):
+    root, refresh = built
+    write(root, "losses", "import gan_utils as gu\nprint(gu.losses, 2)")
+    refresh()
+    (root / "gan_utils/losses.py").write_text("changed = 1\n", "utf-8")
+    refresh()
+    write(root, "losses", "import gan_utils as gu\nprint(gu.losses)")
+    assert refresh() == {"losses"}
+
+
+def test_cells_that_are_not_plain_python(root):
+    cell = "%matplotlib inline\nimport gan_utils as gu\ngu.losses"
+    before = book_build.fingerprint(write(root, "a", cell), root, SETTINGS)
+    (root / "gan_utils/data.py").write_text("changed = 1\n", "utf-8")
+    assert book_build.fingerprint(root / "book/a.ipynb", root, SETTINGS) == before
+    (root / "gan_utils/losses.py").write_text("changed = 1\n", "utf-8")
+    assert book_build.fingerprint(root / "book/a.ipynb", root, SETTINGS) != before
+
+    before = book_build.fingerprint(write(root, "b", "this is no Python"), root, SETTINGS)
+    (root / "gan_utils/data.py").write_text("changed = 2\n", "utf-8")
+    assert book_build.fingerprint(root / "book/b.ipynb", root, SETTINGS) != before
