@@ -56,9 +56,9 @@ class State(NamedTuple):
 class Batch(NamedTuple):
     """All the data and noise of one step, with k = ``gan.d_steps``, batch size B and latent size Z."""
 
-    x: Tensor  #: real samples [k, B, *shape]
-    z: Tensor  #: latents [k + 1, B, Z]; the last one is the generator's
-    noise: Tensor  #: uniform on [0, 1) for the penalties: [k, B, *shape], [k, B, 1, ...], or [k, 0] where none is used
+    x: Tensor  #: real samples ``[k, B, *shape]``
+    z: Tensor  #: latents ``[k + 1, B, Z]``; the last one is the generator's
+    noise: Tensor  #: uniform on [0, 1) for the penalties: ``[k, B, *shape]``, ``[k, B, 1, ...]``, or ``[k, 0]`` where none is used
     key: Tensor  #: a whole number below 2^31, the source of this step's dropout masks: []
 
 
@@ -76,7 +76,7 @@ Rule = Callable[["GAN", State, Batch], tuple[State, Logs]]
 
 @dataclass(frozen=True)
 class GAN:
-    """The recipe of a GAN; pass it to :func:`gan_utils.fit`.
+    """The recipe of a GAN; pass it to :func:`~gan_utils.training.fit`.
 
     Args:
         G: generator, latents ``[B, Z] -> [B, *shape]``: an ``nn.Module`` or a function of no arguments that builds one.

@@ -1,4 +1,4 @@
-"""``Run``: what :func:`gan_utils.fit` returns, the trained ensemble with its history, samples and checkpoints."""
+"""``Run``: what :func:`~gan_utils.training.fit` returns, the trained ensemble with its history, samples and checkpoints."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Frames(NamedTuple):
 class Run:
     """A trained (or half-trained) ensemble: the networks' states, their history and samples from them.
 
-    Made by :func:`fit`. ``state`` holds one :class:`~gan_utils.gan.State` whose tensors have a leading dimension of
+    Made by :func:`~gan_utils.training.fit`. ``state`` holds one :class:`~gan_utils.gan.State` whose tensors have a leading dimension of
     seeds; ``seeds`` names them; ``step`` counts the steps done.
     """
 

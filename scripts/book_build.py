@@ -11,6 +11,7 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import time
 from collections.abc import Iterable, Iterator
@@ -191,6 +192,9 @@ def on_finished(app, error) -> None:
 
 def setup(app) -> dict[str, bool]:
     """Sphinx calls this when it loads the extension."""
+    # Kernels inherit it. Pages then do not depend on the number of cores; and on a busy machine, threads that wait for one
+    # another in such small products make a step many times slower.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     app.connect("env-get-outdated", on_outdated)
     app.connect("env-updated", on_updated, priority=900)  # after the bibliography has been collected
     app.connect("build-finished", on_finished)
