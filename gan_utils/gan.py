@@ -58,7 +58,8 @@ class Batch(NamedTuple):
 
     x: Tensor  #: real samples ``[k, B, *shape]``
     z: Tensor  #: latents ``[k + 1, B, Z]``; the last one is the generator's
-    noise: Tensor  #: uniform on [0, 1) for the penalties: ``[k, B, *shape]``, ``[k, B, 1, ...]``, or ``[k, 0]`` where none is used
+    #: uniform on [0, 1) for the penalties: ``[k, B, *shape]``, ``[k, B, 1, ...]``, or ``[k, 0]`` where none is used
+    noise: Tensor
     key: Tensor  #: a whole number below 2^31, the source of this step's dropout masks: []
 
 

@@ -44,8 +44,8 @@ class Frames(NamedTuple):
 class Run:
     """A trained (or half-trained) ensemble: the networks' states, their history and samples from them.
 
-    Made by :func:`~gan_utils.training.fit`. ``state`` holds one :class:`~gan_utils.gan.State` whose tensors have a leading dimension of
-    seeds; ``seeds`` names them; ``step`` counts the steps done.
+    Made by :func:`~gan_utils.training.fit`. ``state`` holds one :class:`~gan_utils.gan.State` whose tensors have a
+    leading dimension of seeds; ``seeds`` names them; ``step`` counts the steps done.
     """
 
     gan: GAN
