@@ -321,7 +321,9 @@ class Advance:
         options = {"guard_filter_fn": lambda guards: [False] * len(guards)}
         compiled = torch.compile(self.eager, fullgraph=True, options=options)
         try:
-            compiled(tree_map(torch.clone, state), now)
+            with warnings.catch_warnings():  # Python 3.13.0 alone makes guards slow; none are kept
+                warnings.filterwarnings("ignore", "Guards may run slower", RuntimeWarning)
+                compiled(tree_map(torch.clone, state), now)
             self.step = compiled
         except Exception as error:
             self.step = self.eager

@@ -8,6 +8,7 @@ the cached run of every notebook whose fingerprint has changed. ``_config.yml`` 
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -20,6 +21,7 @@ from pathlib import Path
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_cache import get_cache
+from jupyter_cache.cache.main import JupyterCacheBase
 from myst_nb.sphinx_ import NbMetadataCollector
 from nbclient.exceptions import CellExecutionError
 from sphinx.util import logging
@@ -120,24 +122,34 @@ def fingerprint(notebook: Path, root: Path, settings: dict[str, str]) -> str:
     return digest.hexdigest()
 
 
+@contextlib.contextmanager
+def opened(cache_path: Path) -> Iterator[JupyterCacheBase]:
+    """Yield the cache of executed notebooks, and close its database, which jupyter-cache leaves open."""
+    cache_path.mkdir(parents=True, exist_ok=True)
+    cache = get_cache(str(cache_path))
+    try:
+        yield cache
+    finally:
+        cache.db.dispose()
+
+
 def drop_stale(notebooks: Iterable[Path], cache_path: Path, root: Path, settings: dict[str, str]) -> list[Path]:
     """Drop the cached run of each notebook whose fingerprint has changed since; return those notebooks."""
-    cache = get_cache(str(cache_path))
     ledger = cache_path / "fingerprints.json"
     before = json.loads(ledger.read_text("utf-8")) if ledger.exists() else {}
     after, dropped = dict(before), []
-    for notebook in notebooks:
-        content = nbformat.read(notebook, as_version=4)
-        _, key = cache.create_hashed_notebook(content)
-        after[key] = fingerprint(notebook, root, settings)
-        if before.get(key) == after[key]:
-            continue
-        try:
-            cache.remove_cache(cache.match_cache_notebook(content).pk)
-        except KeyError:
-            continue  # never run, or its cells have changed: it is executed anyway
-        dropped.append(notebook)
-    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with opened(cache_path) as cache:
+        for notebook in notebooks:
+            content = nbformat.read(notebook, as_version=4)
+            _, key = cache.create_hashed_notebook(content)
+            after[key] = fingerprint(notebook, root, settings)
+            if before.get(key) == after[key]:
+                continue
+            try:
+                cache.remove_cache(cache.match_cache_notebook(content).pk)
+            except KeyError:
+                continue  # never run, or its cells have changed: it is executed anyway
+            dropped.append(notebook)
     ledger.write_text(json.dumps(after, indent=1), "utf-8")
     return dropped
 

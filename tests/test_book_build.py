@@ -8,7 +8,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
@@ -48,9 +47,9 @@ def write(root, name, *cells, text="text"):
 
 def run(path, cache):
     """Put the notebook into the cache, as a build does after executing it."""
-    get_cache(str(cache)).cache_notebook_bundle(
-        CacheBundleIn(nbformat.read(path, as_version=4), str(path)), check_validity=False, overwrite=True
-    )
+    bundle = CacheBundleIn(nbformat.read(path, as_version=4), str(path))
+    with book_build.opened(cache) as runs:
+        runs.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
 
 def needed(root, code):
@@ -130,12 +129,12 @@ def test_mode_drops_every_run_and_text_drops_none(built):
 def test_a_dropped_run_is_gone_from_the_cache_and_others_stay(built):
     root, _ = built
     (root / "gan_utils/losses.py").write_text("changed = 1\n", "utf-8")
-    cache = get_cache(str(root / "cache"))
     paths = [root / "book/losses.ipynb", root / "book/data.ipynb"]
     book_build.drop_stale(paths, root / "cache", root, SETTINGS)
-    with pytest.raises(KeyError):
-        cache.match_cache_notebook(nbformat.read(paths[0], as_version=4))
-    assert cache.match_cache_notebook(nbformat.read(paths[1], as_version=4)).uri == str(paths[1])
+    with book_build.opened(root / "cache") as cache:
+        with pytest.raises(KeyError):
+            cache.match_cache_notebook(nbformat.read(paths[0], as_version=4))
+        assert cache.match_cache_notebook(nbformat.read(paths[1], as_version=4)).uri == str(paths[1])
 
 
 def test_returning_to_earlier_cells_does_not_bring_back_a_stale_run(built):
