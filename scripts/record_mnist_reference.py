@@ -32,7 +32,7 @@ import gan_utils as gu
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "book" / "1-the-game" / "recorded" / "mnist-reference.npz"
 BATCH, MEASURED, EVERY = 64, 500, 50
-SIZES = {"plain": (5, 2_000), "mended": (2, 4_000), "undropped": (3, 3_000)}  # seeds, steps
+SIZES = {"plain": (5, 2_000), "mended": (2, 4_000), "undropped": (3, 4_000)}  # seeds, steps
 FRAMES, SHOWN, FILMED = 9, 16, {"plain": 2, "mended": 1, "undropped": 1}  # moments, samples in each, of how many seeds
 LAST = 64  # samples of each seed at the end
 CLASSES = [f"class{c}" for c in range(11)]  # the ten digits, then "no digit"
