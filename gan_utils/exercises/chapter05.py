@@ -1,0 +1,134 @@
+"""Checks of chapter 5, "A convolutional GAN"."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_utils.exercises.framework import close, exercise, expect, run_answer
+
+
+@exercise("5.1", praise="A filter's weights are counted once, however many places it visits.")
+def _parameters(answer: Any) -> None:
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 3, "Give three numbers, one for each layer.")
+    expect(all(isinstance(n, (int, float)) for n in answer), "All three must be numbers.")
+    linear, up, norm = (int(n) for n in answer)
+    weights, taps = 64 * 64 * 49, 64 * 32 * 16
+    expect(linear != weights + 64 * 49, "The linear layer has bias=False: you counted 3,136 biases that are not there.")
+    expect(linear == weights, "Linear: every one of 64 inputs meets every one of 64 x 7 x 7 outputs, once.")
+    expect(up != taps + 32, "The transposed convolution has bias=False: you counted 32 biases that are not there.")
+    expect(
+        up not in (taps * 49, taps * 196),
+        "You multiplied by the places that the filter visits. That is its work; the weights are shared between places.",
+    )
+    expect(up != 32 * 16, "Each of the 32 outputs has a 4 x 4 filter for every one of the 64 inputs; you counted one.")
+    expect(up == taps, "Transposed convolution: a 4 x 4 filter for each pair of an input and an output channel.")
+    expect(norm != 4 * 64, "Running mean and variance are buffers: they are counted along, not trained.")
+    expect(norm != 2 * 64 * 49, "BatchNorm2d keeps one scale and one shift a channel, not one a pixel.")
+    expect(norm == 2 * 64, "BatchNorm2d: how many trained numbers has each of the 64 channels?")
+
+
+_SIZES = [(7, 4, 2, 1), (14, 4, 2, 1), (5, 3, 2, 0), (4, 5, 3, 2), (6, 3, 1, 1), (1, 7, 1, 0)]
+
+
+@exercise("5.2", praise="Solve the convolution's formula for its input, and this is what comes out.")
+def _size(answer: Any) -> None:
+    given = [run_answer(answer, *case) for case in _SIZES]
+    expect(all(isinstance(n, (int, float)) for n in given), "Return one whole number, the side of the output.")
+
+    def follows(formula: Any) -> bool:
+        return all(got == formula(*case) for got, case in zip(given, _SIZES, strict=True))
+
+    expect(
+        not follows(lambda n, k, s, p: (n + 2 * p - k) // s + 1),
+        "That is the convolution's own formula. The transposed one goes the other way: from its output to its input.",
+    )
+    expect(
+        not follows(lambda n, k, s, p: (n - 1) * s + k),
+        "The padding is missing. It trims the output of a transposed convolution, on both sides.",
+    )
+    expect(
+        not follows(lambda n, k, s, p: (n - 1) * s + k + 2 * p),
+        "The padding has the wrong sign: it makes the output of a transposed convolution smaller.",
+    )
+    expect(
+        not follows(lambda n, k, s, p: n * s + k - 2 * p),
+        "One stride too many: between n places there are n - 1 gaps.",
+    )
+    expect(not follows(lambda n, k, s, p: n * s), "That holds where kernel - 2 padding = stride; try kernel 3.")
+    wrong = [f"{case}: {got}" for got, case in zip(given, _SIZES, strict=True) if got != _up(*case)]
+    expect(not wrong, f"Not right for (n, kernel, stride, padding) = {wrong[0] if wrong else ''}.")
+
+
+def _up(n: int, kernel: int, stride: int, padding: int) -> int:
+    return (n - 1) * stride + kernel - 2 * padding
+
+
+def _slerp(a: Tensor, b: Tensor, t: float, angle: Tensor) -> Tensor:
+    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+
+
+@exercise("5.3", praise="It leaves a at t = 0, reaches b at t = 1, and cuts no corner on the way.")
+def _spherical(answer: Any) -> None:
+    draws = torch.Generator().manual_seed(0)
+    a = torch.randn(6, 8, generator=draws)
+    b = 1.5 * torch.randn(6, 8, generator=draws) + 0.5 * a
+    unit_a, unit_b = (v / v.norm(dim=1, keepdim=True) for v in (a, b))
+    angle = torch.acos((unit_a * unit_b).sum(1, keepdim=True))
+    t = 0.3
+    given = run_answer(answer, a, b, t)
+    expect(isinstance(given, Tensor), "Return a tensor.")
+    expect(given.shape == a.shape, f"Return one point for each pair, {list(a.shape)}; yours has {list(given.shape)}.")
+    expect(not close(given, (1 - t) * a + t * b), "That is the straight line, which passes too near the origin.")
+    expect(not close(given, _slerp(a, b, 1 - t, angle)), "You start at b and end at a: at t = 0 the answer must be a.")
+    unit = _slerp(unit_a, unit_b, t, angle)
+    expect(not close(given, unit), "Your points have norm one: divide for the angle only, then mix a and b themselves.")
+    right_angle = math.cos(math.pi * t / 2) * a + math.sin(math.pi * t / 2) * b
+    expect(not close(given, right_angle), "You took every pair to be perpendicular; compute the angle of each pair.")
+    whole = torch.acos((a * b).sum() / (a.norm() * b.norm()))
+    expect(
+        not close(given, _slerp(a, b, t, whole)),
+        "You took one angle over the whole batch: sums and norms go along dim=1, so that each pair has its own.",
+    )
+    expect(
+        not close(given, _slerp(a, b, t, angle) * torch.sin(angle)),
+        "The division by sin(angle) is missing: your path does not begin at a.",
+    )
+    expect(torch.isfinite(given).all(), "Your answer is NaN or infinite: the arccosine wants a number in [-1, 1].")
+    expect(
+        close(given, _slerp(a, b, t, angle)), "Not right: mix a and b with sin((1 - t) w) / sin(w), sin(t w) / sin(w)."
+    )
+
+
+@exercise("5.4", praise="A missing digit costs nothing but its share, and a perfect match costs nothing at all.")
+def _class_kl(answer: Any) -> None:
+    counts = torch.tensor([120, 80, 95, 0, 101, 99, 105, 130, 70, 100])
+    share = torch.tensor([0.1, 0.12, 0.1, 0.08, 0.1, 0.09, 0.1, 0.11, 0.1, 0.1])
+    q = counts.double() / counts.sum()
+    some = q > 0
+    wanted = float((q[some] * (q[some] / share.double()[some]).log()).sum())
+    given = run_answer(answer, counts, share)
+    expect(isinstance(given, (int, float, Tensor)), "Return one number.")
+    given = torch.as_tensor(given, dtype=torch.float64)
+    expect(given.numel() == 1, f"Return one number, the sum over the digits; yours has shape {list(given.shape)}.")
+    value = float(given)
+    expect(
+        not math.isnan(value),
+        "NaN: one digit was never made, and 0 log 0 is not a number to a computer. Its term is 0.",
+    )
+    expect(
+        not math.isinf(value),
+        "Infinite: that is the other direction, KL(data || samples). Here the samples' shares stand in front.",
+    )
+    expect(not close(value, wanted / math.log(2)), "Natural logarithms, please: yours is in bits.")
+    expect(not close(value, -wanted), "The sign is wrong: a KL divergence is never negative.")
+    expect(abs(value) < 10, "Much too large: divide the counts by their sum first.")
+    expect(close(value, wanted, atol=1e-5), "Not right: sum q log(q / p) over the digits, with q the share of counts.")
+    scaled = float(run_answer(answer, 3 * counts, share))
+    expect(
+        close(scaled, wanted, atol=1e-5),
+        "Three times as many samples with the same shares must give the same KL: constants added to counts change it.",
+    )

@@ -1,0 +1,62 @@
+"""Plausible wrong answers to the exercises of chapter 5, each with a fragment of the message it must get."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+
+def angle_of(a, b):
+    return torch.acos((a * b).sum(1, keepdim=True) / (a.norm(dim=1, keepdim=True) * b.norm(dim=1, keepdim=True)))
+
+
+def slerp(a, b, t, angle):
+    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+
+
+def unit(a):
+    return a / a.norm(dim=1, keepdim=True)
+
+
+def shares(counts):
+    return counts / counts.sum()
+
+
+WRONG = {
+    "5.1": [
+        ((64 * 64 * 49 + 64 * 49, 32_768, 128), "3,136 biases"),
+        ((64 * 64 * 49, 32_768 + 32, 128), "counted 32 biases"),
+        ((64 * 64 * 49, 32_768 * 49, 128), "shared between places"),
+        ((64 * 64 * 49, 32 * 16, 128), "you counted one"),
+        ((64 * 64 * 49, 32_768, 256), "buffers"),
+        ((64 * 64 * 49, 32_768, 2 * 64 * 49), "not one a pixel"),
+        ((64 * 64 * 49, 32_768), "three numbers"),
+    ],
+    "5.2": [
+        (lambda n, k, s, p: (n + 2 * p - k) // s + 1, "the other way"),
+        (lambda n, k, s, p: (n - 1) * s + k, "padding is missing"),
+        (lambda n, k, s, p: (n - 1) * s + k + 2 * p, "wrong sign"),
+        (lambda n, k, s, p: n * s + k - 2 * p, "n - 1 gaps"),
+        (lambda n, k, s, p: n * s, "try kernel 3"),
+        (lambda n, k, s, p: (n - 1) * s + k - p, "Not right for"),
+    ],
+    "5.3": [
+        (lambda a, b, t: (1 - t) * a + t * b, "straight line"),
+        (lambda a, b, t: slerp(b, a, t, angle_of(a, b)), "start at b"),
+        (lambda a, b, t: slerp(unit(a), unit(b), t, angle_of(a, b)), "norm one"),
+        (lambda a, b, t: math.cos(math.pi * t / 2) * a + math.sin(math.pi * t / 2) * b, "perpendicular"),
+        (lambda a, b, t: slerp(a, b, t, torch.acos((a * b).sum() / (a.norm() * b.norm()))), "whole batch"),
+        (lambda a, b, t: slerp(a, b, t, angle_of(a, b)) * torch.sin(angle_of(a, b)), "division by sin"),
+        (lambda a, b, t: slerp(a, b, t, torch.acos((a * b).sum(1, keepdim=True))), "arccosine"),
+    ],
+    "5.4": [
+        (lambda counts, p: (shares(counts) * (shares(counts) / p).log()).sum(), "NaN"),
+        (lambda counts, p: (p * (p / shares(counts)).log()).sum(), "other direction"),
+        (lambda counts, p: torch.xlogy(shares(counts), shares(counts) / p).sum() / math.log(2), "in bits"),
+        (lambda counts, p: -torch.xlogy(shares(counts), shares(counts) / p).sum(), "never negative"),
+        (lambda counts, p: torch.xlogy(counts, counts / p).sum(), "divide the counts"),
+        (lambda counts, p: torch.xlogy(shares(counts), shares(counts) / p), "sum over the digits"),
+        (lambda counts, p: torch.xlogy(shares(counts + 1), shares(counts + 1) / p).sum(), "Not right"),
+    ],
+}
