@@ -67,6 +67,12 @@ def _seed_dropouts(module: nn.Module) -> nn.Module:
     return module
 
 
+def _last(module: nn.Module) -> nn.Module:
+    while isinstance(module, nn.Sequential) and len(module):
+        module = module[-1]
+    return module
+
+
 def _reset(module: nn.Module) -> None:
     # Children first, so that a module with an initialisation of its own (DCGAN's, say) has the last word.
     for child in module.children():
@@ -86,7 +92,7 @@ class Functional:
 
     Raises:
         TypeError: ``network`` is neither.
-        ValueError: the module has no parameters, or some that no ``reset_parameters()`` sets.
+        ValueError: the module has no parameters, or some that no ``reset_parameters()`` sets; D ends in a sigmoid.
     """
 
     def __init__(self, network: nn.Module | Callable[[], nn.Module], role: str) -> None:
@@ -98,7 +104,12 @@ class Functional:
             self._build, self._fresh = network, False
         else:
             raise TypeError(f"{role} must be an nn.Module or a function that builds one; got {type(network).__name__}.")
-        template = self._build()
+        try:
+            template = self._build()
+        except TypeError as error:
+            raise TypeError(
+                f"{role} must be a module, or a function that needs no arguments to build one: {error}"
+            ) from error
         if not isinstance(template, nn.Module):
             raise TypeError(f"{role}() must return an nn.Module; it returned {type(template).__name__}.")
         self.description = str(template)
@@ -113,6 +124,8 @@ class Functional:
     def _check(self, template: nn.Module) -> None:
         if not any(True for _ in template.parameters()):
             raise ValueError(f"{self.role} has no parameters, so there is nothing to train.")
+        if self.role == "D" and isinstance(end := _last(template), (nn.Sigmoid, nn.LogSigmoid)):
+            raise ValueError(f"D must end in logits, which the losses take; leave out its last layer, {end}.")
         if not self._fresh:
             return
         trial = copy.deepcopy(template)
