@@ -18,7 +18,7 @@ import gan_utils as gu
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 RECORDING, PICTURE = BOOK / "1-the-game/recorded/mnist-reference.npz", BOOK / "_static/collapse-and-cure.png"
-ROWS = {"plain": "the usual loss", "mended": "another loss,\ntwo penalties"}
+ROWS = {"plain": "the usual recipe", "undropped": "a mended one"}
 
 
 def film(recording: Path) -> gu.Frames:
