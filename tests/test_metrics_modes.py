@@ -61,6 +61,13 @@ def test_shares_agree_with_scipy():
     assert int(mode_coverage(x, uneven, least=3).modes) == 2
 
 
+def test_a_quarter_of_the_fair_share_is_enough():
+    """Of 64 samples a mode of eight should get eight: two are enough, one is not, and bad samples count in the 64."""
+    labels = torch.tensor([0] * 30 + [1] * 2 + [2] + [3] * 3 + [-1] * 28)
+    c = label_coverage(labels, 8)
+    assert (int(c.modes), int(c.fair), float(c.good)) == (4, 3, 36 / 64)
+
+
 def test_distance_is_l2_in_standard_deviations_of_the_nearest_mode():
     x = torch.tensor([[1.0299, 0.0], [1.0301, 0.0], [1.0 + 0.025, 0.025]])  # the last: inside the box, outside the disc
     assert mode_coverage(x, ring()).counts.sum() == 1

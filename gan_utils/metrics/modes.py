@@ -19,7 +19,7 @@ class Coverage(NamedTuple):
 
     counts: Tensor  # int64 [*members, K], the good samples of each mode
     modes: Tensor  # int64, modes with at least `least` good samples
-    fair: Tensor  # int64, modes with a quarter or more of their fair share of all n samples, and at least one
+    fair: Tensor  # int64, modes with a quarter or more of their fair share of all n samples
     good: Tensor  # float64, the share of good samples ("high quality")
     reverse_kl: Tensor  # nats, KL of the good samples' shares from the true ones; NaN where no sample is good
     floor: Tensor  # nats, (K - 1) / (2 x good samples): the reverse_kl of a perfect sampler, on average
@@ -79,7 +79,7 @@ def _coverage(labels: Tensor, weights: Tensor, least: int) -> Coverage:
     return Coverage(
         counts=counts,
         modes=(counts >= least).sum(-1),
-        fair=((counts >= n * true / 4) & (counts > 0)).sum(-1),
+        fair=(counts >= n * true / 4).sum(-1),
         good=total.double() / n,
         reverse_kl=kl.clamp(min=0),
         floor=torch.where(total > 0, (len(true) - 1) / (2 * total.double()), torch.nan),
