@@ -137,6 +137,16 @@ def test_two_proportions_by_hand():
     assert ndb(real, torch.zeros(50, 1), 2).js == pytest.approx(jensenshannon([0.5, 0.5], [1, 0]) ** 2)
 
 
+def test_far_from_the_origin_nothing_changes():
+    real, fake = normal(300, 2, 0), normal(300, 2, 1)
+    near, far = ndb(real, fake, 20), ndb(real + 1e8, fake + 1e8, 20)
+    assert near.share == far.share and torch.equal(near.real, far.real) and torch.equal(near.fake, far.fake)
+    assert vendi(real + 1e6, "gaussian", bandwidth=0.1) == pytest.approx(
+        vendi(real, "gaussian", bandwidth=0.1), rel=1e-6
+    )
+    assert frechet_distance(real + 1e6, fake + 1e6) == pytest.approx(frechet_distance(real, fake), rel=1e-6)
+
+
 def test_k_means_is_as_good_as_scikit_learns():
     x = torch.cat([normal(200, 3, i) + 4 * normal(1, 3, 9, i) for i in range(6)])
     ours = distributions._k_means(x, 6, 0)

@@ -8,26 +8,7 @@ from gan_utils.metrics.rates import wilson
 from gan_utils.metrics.spread import reach, spread
 
 __all__ = [
-    "NDB",
-    "PRDC",
-    "Birthday",
-    "Coverage",
-    "Interval",
-    "Memorisation",
-    "birthday",
-    "bootstrap",
-    "class_width",
-    "frechet_distance",
-    "label_coverage",
-    "memorisation",
-    "mode_coverage",
-    "mode_width",
-    "ndb",
-    "prdc",
-    "reach",
-    "real_against_real",
-    "spread",
-    "stacked_labels",
-    "vendi",
-    "wilson",
-]
+    "NDB", "PRDC", "Birthday", "Coverage", "Interval", "Memorisation", "birthday", "bootstrap", "class_width",
+    "frechet_distance", "label_coverage", "memorisation", "mode_coverage", "mode_width", "ndb", "prdc", "reach",
+    "real_against_real", "spread", "stacked_labels", "vendi", "wilson",
+]  # fmt: skip

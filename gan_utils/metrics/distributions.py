@@ -15,6 +15,8 @@ from gan_utils.data.mixtures import Mixture
 
 __all__ = ["NDB", "class_width", "frechet_distance", "mode_width", "ndb", "vendi"]
 
+EXACT = "donot_use_mm_for_euclid_dist"  # by differences: equal points are at distance 0, wherever they lie
+
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Return the squared Fréchet distance of the Gaussians with the moments of ``[n, d]`` and ``[m, d]``, n, m >= 2.
@@ -35,30 +37,32 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 class NDB(NamedTuple):
     """How differently two sets fall into bins."""
 
-    share: float  # NDB / K, the share of bins that differ; a perfect sampler gets about `level`, not 0
-    js: float  # nats, the Jensen-Shannon divergence of the two histograms, at most log 2
-    real: Tensor  # int64 [K], real points in each bin
-    fake: Tensor  # int64 [K], fake points in each bin
+    share: float  #: NDB / K, the share of bins that differ; a perfect sampler gets about ``level``, not 0
+    js: float  #: nats, the Jensen-Shannon divergence of the two histograms, at most log 2
+    real: Tensor  #: int64 ``[K]``, real points in each bin
+    fake: Tensor  #: int64 ``[K]``, fake points in each bin
 
 
 def ndb(real: Tensor, fake: Tensor, bins: int = 100, *, level: float = 0.05, seed: int = 0) -> NDB:
     """Count the statistically different bins (Richardson & Weiss, 2018) of ``[n, d]`` and ``[m, d]``.
 
-    The bins are the k-means cells of the real points (seeded; no whitening), the test is that of two
-    proportions at ``level``. Whatever differs at all is found once n and m are large: compare equal sizes only. ValueError
-    for fewer than 10 rows a bin (the test takes counts as normal), or fewer different real points than ``bins``.
+    The bins are the k-means cells of the real points (seeded; no whitening), the test is that of two proportions at
+    ``level``. It finds whatever differs at all once n and m are large: compare equal sizes only. ValueError for fewer than
+    10 rows a bin (the test takes counts as normal), or fewer different real points than ``bins``.
     """
     bins = checks.integer("bins", bins, least=2)
     z = torch.special.ndtri(torch.tensor(1 - checks.number("level", level, above=0, most=1) / 2, dtype=torch.float64))
     real = checks.rows("real", real, least=10 * bins)
     fake = checks.rows("fake", fake, least=10 * bins, dim=real.shape[1])
+    middle = real.median(0).values  # as the origin: a far one would cost the distances their precision
+    real, fake = real - middle, fake - middle
     centres = _k_means(real, bins, seed)
     counts = [torch.bincount(torch.cdist(x, centres).argmin(1), minlength=bins) for x in (real, fake)]
     p, q = (count / count.sum(dtype=torch.float64) for count in counts)
     pooled = (counts[0] + counts[1]) / (len(real) + len(fake))
     error = (pooled * (1 - pooled) * (1 / len(real) + 1 / len(fake))).sqrt()
-    js = sum(torch.special.xlogy(a, 2 * a / (p + q)).nansum() for a in (p, q)) / 2
-    return NDB(float(((p - q).abs() > z * error).double().mean()), max(0.0, float(js)), *counts)
+    js = sum(float(torch.special.xlogy(a, 2 * a / (p + q)).nansum()) for a in (p, q)) / 2
+    return NDB(float(((p - q).abs() > z * error).double().mean()), max(0.0, js), *counts)
 
 
 def vendi(x: Tensor, kernel: str = "cosine", *, bandwidth: float | None = None) -> float:
@@ -69,10 +73,10 @@ def vendi(x: Tensor, kernel: str = "cosine", *, bandwidth: float | None = None) 
     which you must give, are one. No kernel asks for quality: noise scores high. Compare with as many real data. ValueError
     for a row of zeros (cosine: no direction).
     """
-    checks.choice("kernel", kernel, ("cosine", "gaussian"))
     x = checks.rows("x", x)
-    if kernel == "gaussian":
-        gram = (torch.cdist(x, x).square() / (-2 * checks.number("bandwidth", bandwidth, above=0) ** 2)).exp()
+    if checks.choice("kernel", kernel, ("cosine", "gaussian")) == "gaussian":
+        width = checks.number("bandwidth", bandwidth, above=0)
+        gram = (torch.cdist(x, x, compute_mode=EXACT) / width).square().div(-2).exp()
     else:
         norm = x.norm(dim=1, keepdim=True)
         if (norm == 0).any():
@@ -130,7 +134,7 @@ def _k_means(x: Tensor, bins: int, seed: int, steps: int = 100) -> Tensor:
         if not (far > 0).any():
             raise ValueError(f"real must hold at least bins = {bins} different points; got {len(centres)}.")
         tried = x[torch.multinomial(far.cpu(), 8, replacement=True, generator=rng).to(x.device)]
-        left = torch.cdist(x, tried, compute_mode="donot_use_mm_for_euclid_dist").square().minimum(far[:, None])
+        left = torch.cdist(x, tried, compute_mode=EXACT).square().minimum(far[:, None])
         best = int(left.sum(0).argmin())
         centres, far = torch.cat([centres, tried[best, None]]), left[:, best]
     for _ in range(steps):

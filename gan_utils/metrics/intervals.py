@@ -17,9 +17,9 @@ __all__ = ["Interval", "bootstrap", "real_against_real"]
 class Interval(NamedTuple):
     """A number and where it may lie."""
 
-    value: float
-    low: float
-    high: float
+    value: float  #: from all the rows; the median, of real_against_real
+    low: float  #: lower end; the least
+    high: float  #: upper end; the greatest
 
 
 def bootstrap(
@@ -27,10 +27,10 @@ def bootstrap(
 ) -> Interval:
     """Return ``statistic(*samples)`` with its percentile bootstrap interval (Efron, 1979).
 
-    Rows ``[n, ...]``, n >= 2, of each set are drawn anew with replacement, independently of the other sets. Good for means,
-    shares and quantiles. Drawing makes duplicates: what looks at nearest neighbours, at pairs or at few rows (prdc, birthday,
-    frechet_distance) is biased by them, so use :func:`real_against_real` there. A statistic that is ever NaN has an interval
-    of NaN. ValueError or TypeError for no samples, fewer than two rows, or bad numbers.
+    The rows ``[n, ...]`` of each set are drawn anew with replacement, independently of the other sets. Good for means and
+    shares. What looks at neighbours or pairs (prdc, birthday) or is biased by few rows (frechet_distance) is misled by the
+    duplicates: use :func:`real_against_real`. Where the statistic is ever NaN, so is the interval. ValueError or TypeError
+    for no samples, fewer than two rows, or bad numbers.
     """
     level = checks.number("level", level, above=0, most=1)
     value, draws = float(statistic(*_several("samples", samples, 2))), []
@@ -47,9 +47,8 @@ def real_against_real(
 ) -> Interval:
     """Return the median, least and greatest ``metric(half, other half)`` over random halvings of real data ``[n, ...]``.
 
-    It is what a perfect sampler would score: the scale that every number needs. Compare it with the metric at the same size,
-    n // 2 real and n // 2 fake rows. The halvings share their rows, so the range is a little too narrow. ValueError or
-    TypeError for fewer than four rows or bad numbers.
+    So a perfect sampler would score: compare with the metric of n // 2 real and n // 2 fake rows. The halvings share their
+    rows, so the range is a little too narrow. ValueError or TypeError for fewer than four rows or bad numbers.
     """
     half, scores = len(_several("real", (real,), 4)[0]) // 2, []
     for i in range(checks.integer("repeats", repeats)):

@@ -17,13 +17,13 @@ __all__ = ["Coverage", "label_coverage", "mode_coverage", "stacked_labels"]
 class Coverage(NamedTuple):
     """What n samples cover of K known modes; each field but the first has the shape ``[*members]``."""
 
-    counts: Tensor  # int64 [*members, K], the good samples of each mode
-    modes: Tensor  # int64, modes with at least `least` good samples
-    fair: Tensor  # int64, modes with a quarter or more of their fair share of all n samples
-    good: Tensor  # float64, the share of good samples ("high quality")
-    reverse_kl: Tensor  # nats, KL of the good samples' shares from the true ones; NaN where no sample is good
-    floor: Tensor  # nats, (K - 1) / (2 x good samples): the reverse_kl of a perfect sampler, on average
-    js: Tensor  # nats, Jensen-Shannon divergence of the same shares, at most log 2 (Lin, 1991); NaN likewise
+    counts: Tensor  #: int64 ``[*members, K]``, the good samples of each mode
+    modes: Tensor  #: int64, modes with at least ``least`` good samples
+    fair: Tensor  #: int64, modes with a quarter or more of their fair share of all n samples
+    good: Tensor  #: float64, the share of good samples ("high quality")
+    reverse_kl: Tensor  #: nats, KL of the good samples' shares from the true ones; NaN where no sample is good
+    floor: Tensor  #: nats, (K - 1) / (2 x good samples), the reverse_kl of a perfect sampler on average
+    js: Tensor  #: nats, Jensen-Shannon divergence of the same shares, at most log 2 (Lin, 1991); NaN likewise
 
 
 def mode_coverage(samples: Tensor, mixture: Mixture, *, within: float = 3.0, least: int = 1) -> Coverage:

@@ -25,10 +25,10 @@ SLACK = 1 + 1e-9  # radii are this much wider, so that rounding breaks no ties
 class PRDC(NamedTuple):
     """Fidelity (precision, density) and diversity (recall, coverage) of fake points."""
 
-    precision: float  # share of fakes within the k-th-neighbour ball of some real point
-    recall: float  # share of real points within the k-th-neighbour ball of some fake
-    density: float  # the number of real balls a fake lies in, over k: 1 for real data on average, not bounded by it
-    coverage: float  # share of real points whose ball holds a fake
+    precision: float  #: share of fakes within the k-th-neighbour ball of some real point
+    recall: float  #: share of real points within the k-th-neighbour ball of some fake
+    density: float  #: the number of real balls a fake lies in, over k; 1 for real data on average, not bounded by it
+    coverage: float  #: share of real points whose ball holds a fake
 
 
 def prdc(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
@@ -62,9 +62,9 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
 class Memorisation(NamedTuple):
     """Are fakes nearer to the training data than other real data are? In brackets: a perfect sampler, exact copies."""
 
-    ratio: float  # the fakes' median distance to their nearest training point, over the held-out data's (1; 0)
-    nearer: float  # how often a fake is nearer than a held-out point, ties half (.5, sd ((n+m+1) / 12nm)^(1/2); 1)
-    copied: float  # share of fakes as near as the nearest 1 % of held-out data (.01; 1)
+    ratio: float  #: the fakes' median distance to their nearest training point, over the held-out data's (1; 0)
+    nearer: float  #: how often a fake is nearer than a held-out point, ties half (.5, sd ((n+m+1) / 12nm)^(1/2); 1)
+    copied: float  #: share of fakes as near as the nearest 1 % of held-out data (.01; 1)
 
 
 def memorisation(train: Tensor, held_out: Tensor, fake: Tensor) -> Memorisation:
@@ -90,9 +90,9 @@ def memorisation(train: Tensor, held_out: Tensor, fake: Tensor) -> Memorisation:
 class Birthday(NamedTuple):
     """How many different outputs there seem to be, from how often two of n samples are the same."""
 
-    pairs: int  # pairs of samples at most `within` apart
-    support: float  # n (n - 1) / (2 pairs), one over the chance that two samples agree; NaN (cannot say) without pairs
-    at_least: float  # the same for the upper 95 % limit of a Poisson number of pairs; given without pairs too
+    pairs: int  #: pairs of samples at most ``within`` apart
+    support: float  #: n (n - 1) / (2 pairs), one over the chance that two samples agree; NaN (cannot say) without pairs
+    at_least: float  #: the same for the upper 95 % limit of a Poisson number of pairs; given without pairs too
 
 
 def birthday(samples: Tensor, within: float) -> Birthday:
