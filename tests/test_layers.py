@@ -74,7 +74,7 @@ def test_imports_run_one_way(path):
 def test_the_package_stays_small():
     files = [path for path in ROOT.rglob("*.py") if not path.name.startswith("chapter")]
     lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
-    assert lines < 3_000, f"{lines} lines without the chapters' exercise checks"
+    assert lines < 3_200, f"{lines} lines without the chapters' exercise checks"
 
 
 @pytest.mark.parametrize("module", ["gan_utils", *map(module_of, FILES)])
