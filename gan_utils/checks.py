@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-__all__ = ["choice", "finite", "integer", "number", "shaped"]
+__all__ = ["choice", "finite", "integer", "number", "rows", "shaped"]
 
 
 def choice(name: str, given: object, allowed: Iterable[str]) -> str:
@@ -71,3 +71,13 @@ def finite(name: str, given: Tensor) -> Tensor:
         count = int(bad.sum())
         raise ValueError(f"{name} holds {count} NaN or Inf values, the first at index {first}; remove them first.")
     return given
+
+
+def rows(name: str, given: object, *, least: int = 1, dim: int | None = None) -> Tensor:
+    """Return ``given``, finite floats [n, d] with n >= ``least`` and d = ``dim``, as float64 and without its gradients."""
+    x = shaped(name, given, None, dim)
+    if not x.is_floating_point():
+        raise TypeError(f"{name} must hold floats; got {x.dtype}.")
+    if len(x) < least:
+        raise ValueError(f"{name} must have at least {least} rows here; got {len(x)}.")
+    return finite(name, x.detach().double())

@@ -10,7 +10,8 @@ import torch
 from scipy import stats
 
 import gan_utils as gu
-from gan_utils.data import Mixture, Points, gaussians_1d, grid, ring
+from gan_utils.data import Mixture, Points, gaussians_1d, grid, offsets, ring
+from gan_utils.metrics import mode_coverage
 
 UNEVEN = Mixture(torch.tensor([[0.0, 1.0], [2.0, -1.0], [-3.0, 0.5]]), [0.2, 0.5, 1.0], [1.0, 2.0, 5.0])
 ALL = [ring(), grid(), gaussians_1d(), gaussians_1d((-1.0, 0.0, 3.0), (0.1, 0.5, 1.0), (1, 2, 1)), UNEVEN]
@@ -74,6 +75,20 @@ def test_samples_have_the_mixtures_moments(source):
             assert all(abs(int(c) - b.mean()) < 5 * b.std() for c, b in zip(counts, near, strict=True))
 
 
+def test_offsets_have_noise_in_700_of_1200_dimensions():
+    source = offsets()
+    x = source.sample(500, gu.generator(0))
+    mode = source.nearest(x)[0]
+    assert x.shape == (500, 1200) and torch.equal(x[:, 700:], source.means[mode][:, 700:])
+    noise = x[:, :700] - source.means[mode][:, :700]
+    assert abs(float(noise.mean())) < 5 / 350_000**0.5 and abs(float(noise.var()) - 1) < 5 * (2 / 350_000) ** 0.5
+    assert sorted(source.means[:, 0].tolist()) == [-13.0, -5.5, -2.5, -2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 10.0]
+    assert [float(mode_coverage(x, source, within=within).good) for within in (10, 30)] == [0, 1]
+    assert int(mode_coverage(x, source, within=30).modes) == 10
+    with pytest.raises(ValueError, match="has no density"):
+        source.log_prob(x)
+
+
 def test_nearest_mode_and_distance_in_its_standard_deviations():
     mode, distance = UNEVEN.nearest(torch.tensor([[0.0, 1.4], [2.0, -1.0], [-3.0, 2.5]]))
     assert mode.tolist() == [0, 1, 2]
@@ -91,7 +106,9 @@ def test_a_perfect_sampler_scores_989_per_mille(source):
     assert abs(good - n * share) < 6 * math.sqrt(n * share * (1 - share))
 
 
-@pytest.mark.parametrize("source", [*ALL, Points(torch.arange(12.0).reshape(4, 3))], ids=lambda s: s.describe())
+@pytest.mark.parametrize(
+    "source", [*ALL, offsets(), Points(torch.arange(12.0).reshape(4, 3))], ids=lambda s: s.describe()
+)
 def test_the_generator_alone_decides(source):
     before = torch.random.get_rng_state()
     a, b, c = (source.sample(9, gu.generator(key)) for key in (5, 5, 6))

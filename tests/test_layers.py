@@ -71,10 +71,27 @@ def test_imports_run_one_way(path):
     assert not upward, f"{room} (floor {FLOORS[room]}) imports {upward}"
 
 
+def lines_of_code(path: Path) -> int:
+    """Count the lines that do something: no blanks, no comments, no docstrings, which the book's readers want long."""
+    text = path.read_text(encoding="utf-8")
+    silent: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
+            silent.update(range(body[0].lineno, body[0].end_lineno + 1))
+    lines = enumerate(text.splitlines(), 1)
+    return sum(bool(line.strip()) and not line.strip().startswith("#") and i not in silent for i, line in lines)
+
+
 def test_the_package_stays_small():
     files = [path for path in ROOT.rglob("*.py") if not path.name.startswith("chapter")]
-    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
-    assert lines < 3_000, f"{lines} lines without the chapters' exercise checks"
+    lines = sum(map(lines_of_code, files))
+    assert lines < 2_500, f"{lines} lines of code without the chapters' exercise checks"
 
 
 @pytest.mark.parametrize("module", ["gan_utils", *map(module_of, FILES)])

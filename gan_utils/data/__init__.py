@@ -1,6 +1,6 @@
 """Sources of training data: anything with ``shape``, ``sample(n, generator) -> [n, *shape]`` and ``describe()``."""
 
-from gan_utils.data.mixtures import Mixture, Points, gaussians_1d, grid, ring
+from gan_utils.data.mixtures import Mixture, Points, gaussians_1d, grid, offsets, ring
 from gan_utils.data.mnist import Images, mnist
 
-__all__ = ["Images", "Mixture", "Points", "gaussians_1d", "grid", "mnist", "ring"]
+__all__ = ["Images", "Mixture", "Points", "gaussians_1d", "grid", "mnist", "offsets", "ring"]

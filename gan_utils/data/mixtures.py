@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gan_utils import checks
 
-__all__ = ["Mixture", "Points", "gaussians_1d", "grid", "ring"]
+__all__ = ["Mixture", "Points", "gaussians_1d", "grid", "offsets", "ring"]
 
 
 class Mixture:
@@ -135,3 +135,23 @@ def gaussians_1d(
 ) -> Mixture:
     """A mixture on the line, ``shape = (1,)``."""
     return Mixture(torch.as_tensor(means, dtype=torch.float32).reshape(-1, 1), std, weights, name="gaussians_1d")
+
+
+def offsets() -> Mixture:
+    """Ten modes in 1,200 dimensions (Srivastava et al., 2017), as PacGAN's code draws them; no density, so no log_prob.
+
+    Each mode is one number in every dimension; only the first 700 have noise, N(0, 1). So a perfect sample lies 26.5 +- .7
+    (the root of 700) from its mean, and ``mode_coverage`` needs ``within=30``: the published 10 would take none.
+    """
+    values = torch.tensor([-1, -0.5, 0, 0.5, -2, -2.5, 10, 0.25, -13, -5.5])
+    return _Offsets(values[:, None].expand(10, 1200), 1.0, name="offsets")
+
+
+class _Offsets(Mixture):
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        x = self.means[torch.randint(self.modes, (checks.integer("n", n),), generator=generator)]
+        x[:, :700] += torch.randn(n, 700, generator=generator)
+        return x
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        raise ValueError("offsets() has no density: 500 of its 1,200 dimensions hold no noise.")

@@ -1,0 +1,147 @@
+"""Whole distributions: Fréchet distance, proportions of bins, effective number of samples, width within modes.
+
+Points are rows of features ``[n, d]``. Another d, too few rows, NaN, Inf and other types raise ValueError or TypeError.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gan_utils import checks, runtime
+from gan_utils.data.mixtures import Mixture
+
+__all__ = ["NDB", "class_width", "frechet_distance", "mode_width", "ndb", "vendi"]
+
+EXACT = "donot_use_mm_for_euclid_dist"  # by differences: equal points are at distance 0, wherever they lie
+
+
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    """Return the squared Fréchet distance of the Gaussians with the moments of ``[n, d]`` and ``[m, d]``, n, m >= 2.
+
+    ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))``, in squared units of the features. Of Inception features it is the FID
+    (Heusel et al., 2017), of others it is not, and says so. It mixes quality with diversity, sees two moments only, and is
+    too large for few samples: a perfect sampler is above 0 too (``real_against_real``).
+    """
+    real = checks.rows("real", real, least=2)
+    fake = checks.rows("fake", fake, least=2, dim=real.shape[1])
+    (m1, c1), (m2, c2) = ((x.mean(0), x.T.cov().reshape(x.shape[1], -1)) for x in (real, fake))
+    value, vector = torch.linalg.eigh(c1)
+    root = vector * value.clamp(min=0).sqrt()  # C1 C2 has the eigenvalues of the symmetric root^T C2 root
+    product = torch.linalg.eigvalsh(root.T @ c2 @ root).clamp(min=0)
+    return max(0.0, float((m1 - m2).square().sum() + c1.trace() + c2.trace() - 2 * product.sqrt().sum()))
+
+
+class NDB(NamedTuple):
+    """How differently two sets fall into bins."""
+
+    share: float  #: NDB / K, the share of bins that differ; a perfect sampler gets about ``level``, not 0
+    js: float  #: nats, the Jensen-Shannon divergence of the two histograms, at most log 2
+    real: Tensor  #: int64 ``[K]``, real points in each bin
+    fake: Tensor  #: int64 ``[K]``, fake points in each bin
+
+
+def ndb(real: Tensor, fake: Tensor, bins: int = 100, *, level: float = 0.05, seed: int = 0) -> NDB:
+    """Count the statistically different bins (Richardson & Weiss, 2018) of ``[n, d]`` and ``[m, d]``.
+
+    The bins are the k-means cells of the real points (seeded; no whitening), the test is that of two proportions at
+    ``level``. It finds whatever differs at all once n and m are large: compare equal sizes only. ValueError for fewer than
+    10 rows a bin (the test takes counts as normal), or fewer different real points than ``bins``.
+    """
+    bins = checks.integer("bins", bins, least=2)
+    z = torch.special.ndtri(torch.tensor(1 - checks.number("level", level, above=0, most=1) / 2, dtype=torch.float64))
+    real = checks.rows("real", real, least=10 * bins)
+    fake = checks.rows("fake", fake, least=10 * bins, dim=real.shape[1])
+    middle = real.median(0).values  # as the origin: a far one would cost the distances their precision
+    real, fake = real - middle, fake - middle
+    centres = _k_means(real, bins, seed)
+    counts = [torch.bincount(torch.cdist(x, centres).argmin(1), minlength=bins) for x in (real, fake)]
+    p, q = (count / count.sum(dtype=torch.float64) for count in counts)
+    pooled = (counts[0] + counts[1]) / (len(real) + len(fake))
+    error = (pooled * (1 - pooled) * (1 / len(real) + 1 / len(fake))).sqrt()
+    js = sum(float(torch.special.xlogy(a, 2 * a / (p + q)).nansum()) for a in (p, q)) / 2
+    return NDB(float(((p - q).abs() > z * error).double().mean()), max(0.0, js), *counts)
+
+
+def vendi(x: Tensor, kernel: str = "cosine", *, bandwidth: float | None = None) -> float:
+    """Return the Vendi score of ``[n, d]`` (Friedman & Dieng, 2023): the effective number of different samples, 1 to n.
+
+    It is exp of the entropy of the eigenvalues of K / n. ``"cosine"`` sees directions only and never exceeds d (memory
+    min(n, d)^2); ``"gaussian"`` is exp(-distance^2 / 2 bandwidth^2) (memory n^2): samples much nearer than ``bandwidth``,
+    which you must give, are one. No kernel asks for quality: noise scores high. Compare with as many real data. ValueError
+    for a row of zeros (cosine: no direction).
+    """
+    x = checks.rows("x", x)
+    if checks.choice("kernel", kernel, ("cosine", "gaussian")) == "gaussian":
+        width = checks.number("bandwidth", bandwidth, above=0)
+        gram = (torch.cdist(x, x, compute_mode=EXACT) / width).square().div(-2).exp()
+    else:
+        norm = x.norm(dim=1, keepdim=True)
+        if (norm == 0).any():
+            raise ValueError(f"x holds {int((norm == 0).sum())} rows of zeros, which have no direction; remove them.")
+        x = x / norm
+        gram = x.T @ x if len(x) > x.shape[1] else x @ x.T  # the same eigenvalues but for zeros
+    share = torch.linalg.eigvalsh(gram / len(x)).clamp(min=0)
+    return float(torch.special.entr(share).sum().exp())
+
+
+def mode_width(samples: Tensor, mixture: Mixture, *, within: float = 3.0) -> Tensor:
+    """Return, for each mode, the variance of the good samples ``[n, d]`` about their mean over the mixture's: float64 [K].
+
+    1 for a perfect sampler (the cut at ``within`` sd is allowed for, see ``mode_coverage``), 0 for a point per mode: the
+    collapse that counting modes cannot see. NaN for a mode with fewer than two good samples.
+    """
+    x, within = checks.rows("samples", samples, dim=mixture.shape[0]), checks.number("within", within, above=0)
+    mode, distance = mixture.nearest(x)
+    half, cut = torch.tensor([x.shape[1] / 2, within**2 / 2], dtype=torch.float64)
+    kept = torch.special.gammainc(half + 1, cut) / torch.special.gammainc(half, cut)  # of the variance, by the cut
+    width = _variance(x, torch.where(distance < within, mode, -1), mixture.modes)
+    return width / (2 * half * kept * mixture.std.to(x).square())
+
+
+def class_width(real: Tensor, real_labels: Tensor, fake: Tensor, fake_labels: Tensor, classes: int) -> Tensor:
+    """Return, for each class, the total variance of fake features ``[m, d]`` over that of real ones ``[n, d]``: [classes].
+
+    Labels are integers ``[n]``, ``[m]`` below ``classes``, negative for none. 1 for a perfect sampler, 0 for one output a
+    class. NaN, "cannot say", for a class with fewer than two points on a side or whose real points are all the same.
+    """
+    real, classes = checks.rows("real", real), checks.integer("classes", classes)
+    fake, widths = checks.rows("fake", fake, dim=real.shape[1]), []
+    for name, x, labels in (("real_labels", real, real_labels), ("fake_labels", fake, fake_labels)):
+        if checks.shaped(name, labels, len(x)).is_floating_point() or labels.max() >= classes:
+            raise ValueError(f"{name} must be integers below {classes}; got {labels.dtype} up to {labels.max()}.")
+        widths.append(_variance(x, labels.long(), classes))
+    return widths[1] / torch.where(widths[0] > 0, widths[0], torch.nan)
+
+
+def _variance(x: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Return the trace of each class's covariance [classes]; NaN below two points; negative labels are left out."""
+    x, labels = x[labels >= 0], labels[labels >= 0]
+    count = torch.bincount(labels, minlength=classes).double()
+    mean = x.new_zeros(classes, x.shape[1]).index_add_(0, labels, x) / count[:, None]
+    square = x.new_zeros(classes).index_add_(0, labels, (x - mean[labels]).square().sum(1))
+    return square / torch.where(count > 1, count - 1, torch.nan)
+
+
+def _k_means(x: Tensor, bins: int, seed: int, steps: int = 100) -> Tensor:
+    """Return centres ``[bins, d]``: Lloyd's algorithm from greedy k-means++ (one candidate a step misses clusters)."""
+    rng = runtime.generator(seed)
+    centres = x[torch.randint(len(x), (1,), generator=rng).to(x.device)]
+    far = (x - centres).square().sum(1)
+    while len(centres) < bins:
+        if not (far > 0).any():
+            raise ValueError(f"real must hold at least bins = {bins} different points; got {len(centres)}.")
+        tried = x[torch.multinomial(far.cpu(), 8, replacement=True, generator=rng).to(x.device)]
+        left = torch.cdist(x, tried, compute_mode=EXACT).square().minimum(far[:, None])
+        best = int(left.sum(0).argmin())
+        centres, far = torch.cat([centres, tried[best, None]]), left[:, best]
+    for _ in range(steps):
+        cell = torch.cdist(x, centres).argmin(1)
+        count = torch.bincount(cell, minlength=bins)[:, None]
+        moved = torch.where(count > 0, torch.zeros_like(centres).index_add_(0, cell, x) / count, centres)
+        if torch.equal(moved, centres):
+            break
+        centres = moved
+    return centres
