@@ -64,6 +64,8 @@ def faults(notebook, folder):
         draws = DRAWS.search(cell.source) and "no-figure" not in cell.metadata.get("tags", [])
         if draws and not (shown.get("image", {}).get("alt") and shown.get("figure", {}).get("caption")):
             yield f"a figure without caption and alt text: {cell.source.splitlines()[0]}"
+        if shown.get("figure") and "gu.fit(" in cell.source and "progress=False" not in cell.source:
+            yield "a figure's cell shows progress too, and the caption would stand twice: pass progress=False"
     yield from (f"a directive or role, raw in Colab: {hit.group().strip()}" for hit in DIRECTIVE.finditer(prose))
     if any("myst_nb" in cell.source for cell in cells):
         yield "myst_nb is not there in Colab"
@@ -134,6 +136,7 @@ BREAKS = {
     "<details>": lambda nb: last_text(nb, "<details>\n<summary>Hint</summary>\nno blank line\n</details>"),
     "folded": lambda nb: nb.cells[-2].update(source="### Exercise 9: why? (easy, 5 minutes)"),
     "alt text": lambda nb: nb.cells[2].metadata.mystnb.pop("image"),
+    "caption would stand twice": lambda nb: nb.cells[2].update(source="gu.fit(gan, x, steps=9)\ngu.plots.samples(x)"),
     "raw in Colab: ```{": lambda nb: last_text(nb, "```{note}\nx\n```"),
     "raw in Colab: {cite}": lambda nb: last_text(nb, "see {cite}`goodfellow2014`"),
     "myst_nb": lambda nb: nb.cells[1].update(source="from myst_nb import glue"),
