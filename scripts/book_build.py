@@ -1,4 +1,4 @@
-"""What this book adds to Sphinx: an honest notebook cache, links to terms and references, the time of each chapter.
+"""What this book adds to Sphinx: an honest notebook cache, links to terms and references, times, lighter figures.
 
 The cache of executed notebooks is keyed by their code cells alone, so a change in ``gan_utils`` would leave the old
 pictures on the page. Before pages are read we take a fingerprint of all that a notebook's outputs depend on, and drop
@@ -24,6 +24,7 @@ from jupyter_cache import get_cache
 from jupyter_cache.cache.main import JupyterCacheBase
 from myst_nb.sphinx_ import NbMetadataCollector
 from nbclient.exceptions import CellExecutionError
+from PIL import Image
 from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -187,12 +188,21 @@ def on_updated(app, env) -> None:
         env.metadata[page].setdefault("myst_slugs", {})[citation.key] = (0, citation.citation_id, citation.key)
 
 
+def lighten(picture: Path) -> None:
+    """Rewrite a figure with 256 colours, which the eye does not notice: less than half the bytes to load."""
+    with Image.open(picture) as full:
+        if full.mode in ("RGB", "RGBA"):
+            full.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
+
+
 def on_finished(app, error) -> None:
     """Sphinx, at the end: print how long each chapter took, or keep the cell that failed for `make` to show last."""
     if error is not None:
         if isinstance(error.__cause__, CellExecutionError):
             (Path(app.outdir).parent / "failed.txt").write_text(f"\n{error}\n\n{error.__cause__}\n", "utf-8")
         return
+    for picture in (Path(app.outdir) / "_images").glob("*.png"):
+        lighten(picture)
     rows = [(page, NbMetadataCollector.get_exec_data(app.env, page)) for page in sorted(app.env.found_docs)]
     rows = [(page, run) for page, run in rows if run and run["runtime"] is not None]
     if rows:

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from jupyter_cache.base import CacheBundleIn
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 import book_build
@@ -158,3 +160,16 @@ def test_cells_that_are_not_plain_python(root):
     before = book_build.fingerprint(write(root, "b", "this is no Python"), root, SETTINGS)
     (root / "gan_utils/data.py").write_text("changed = 2\n", "utf-8")
     assert book_build.fingerprint(root / "book/b.ipynb", root, SETTINGS) != before
+
+
+def test_a_figure_is_lightened_and_looks_the_same(tmp_path):
+    path, grey = tmp_path / "figure.png", np.random.default_rng(0).integers(0, 256, (128, 128, 1), dtype=np.uint8)
+    Image.fromarray(np.concatenate([grey, grey, grey, np.full_like(grey, 255)], axis=-1)).save(path)
+    before = path.stat().st_size
+    book_build.lighten(path)
+    with Image.open(path) as light:
+        off = np.abs(np.asarray(light.convert("RGB"), dtype=int) - grey)
+        assert light.mode == "P" and path.stat().st_size < before / 2 and off.max() <= 2
+    light = path.read_bytes()
+    book_build.lighten(path)
+    assert path.read_bytes() == light
