@@ -1,6 +1,6 @@
 """How fast is a GAN-step beside the usual tutorial loop, and how near to the machine's limit?
 
-    python benchmarks/step_speed.py                # about five minutes on two cores
+    python benchmarks/step_speed.py                # one to five minutes on two cores, as busy as they are
     python benchmarks/step_speed.py --rounds 9 --json benchmarks/recorded/step_speed.json
 
 Tutorial and package take turns, round by round, in one process with the same number of threads, so that a slow moment of
