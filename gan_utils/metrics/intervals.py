@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from gan_utils import checks, runtime
 
-__all__ = ["Interval", "bootstrap", "real_against_real"]
+__all__ = ["Interval", "bootstrap", "real_against_real", "report"]
 
 
 class Interval(NamedTuple):
@@ -55,6 +56,33 @@ def real_against_real(
         order = torch.randperm(len(real), generator=runtime.generator(seed, i)).to(real.device)
         scores.append(float(metric(real[order[:half]], real[order[half : 2 * half]])))
     return Interval(*(float(take(scores)) for take in (np.median, np.min, np.max)))
+
+
+def report(measured: Mapping[str, Tensor], perfect: Mapping[str, Tensor], *, level: float = 0.95) -> pd.DataFrame:
+    """Return a table of what the seeds scored beside what perfect samplers score: a row for each measure.
+
+    Args:
+        measured: the measures by name, each with one value for every seed, ``[seeds]``, two or more.
+        perfect: the same measures of perfect samplers, ``[repeats]``, each from as many samples as a seed gave.
+        level: of both ranges.
+
+    Columns: ``mean`` over the seeds, its :func:`bootstrap` interval from ``low`` to ``high``; the ``perfect`` samplers'
+    median and their middle ``level``, ``perfect_low`` to ``perfect_high``; how many seeds lie ``inside`` that range (ends
+    included), of how many ``seeds``; and how many had a value. A seed whose value is NaN is left out of the mean, which
+    then flatters, and is not inside. ValueError for other names on the two sides, or too few values.
+    """
+    if set(measured) != set(perfect):
+        raise ValueError(f"perfect must hold the measures of measured, {list(measured)}; got {list(perfect)}.")
+    tail, rows = (1 - checks.number("level", level, above=0, most=1)) / 2, {}
+    for name, given in measured.items():
+        values = checks.shaped(f"measured[{name!r}]", given, None).double()
+        scale = np.nanquantile(checks.shaped(f"perfect[{name!r}]", perfect[name], None).double(), [0.5, tail, 1 - tail])
+        known = values[~values.isnan()]
+        inside = int(((known >= scale[1]) & (known <= scale[2])).sum())
+        mean = bootstrap(Tensor.mean, known, repeats=2_000, level=level) if len(known) > 1 else Interval(*[np.nan] * 3)
+        rows[name] = [*mean, *scale, inside, len(values), len(known)]
+    columns = ["mean", "low", "high", "perfect", "perfect_low", "perfect_high", "inside", "seeds", "valued"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def _several(name: str, samples: tuple[Tensor, ...], least: int) -> tuple[Tensor, ...]:
