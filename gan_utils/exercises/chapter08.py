@@ -79,7 +79,8 @@ def _modes_with(answer: Any) -> None:
     )
     few = run_answer(answer, w.clone(), 2, 1)
     expect(
-        close(few, _tail(w, 2, 1)), f"With n = 2 and least = 1 it is {_tail(w, 2, 1):.4f}; yours gives {float(few):.4f}."
+        close(few, _tail(w, 2, 1)),
+        f"With n = 2 and least = 1 it is {_tail(w, 2, 1):.4f}; yours gives {float(few):.4f}.",
     )
 
 

@@ -51,7 +51,10 @@ WRONG = {
         (lambda counts: luck(counts, times=0.5), "factor of 2"),
         (lambda counts: luck(counts, freedom=len(counts) - 2), "half the degrees of freedom"),
         (lambda counts: luck(counts, of=len), "not of modes"),
-        (lambda counts: torch.special.xlogy(counts / counts.sum(), 4 * counts / counts.sum()).sum(), "divergence itself"),
+        (
+            lambda counts: torch.special.xlogy(counts / counts.sum(), 4 * counts / counts.sum()).sum(),
+            "divergence itself",
+        ),
         (lambda counts: luck(counts, careless=True), "0 log 0"),
         (lambda counts: counts / counts.sum(), "one number"),
     ],
