@@ -11,7 +11,7 @@ from collapsed import FRESH, defective
 from scipy import stats
 
 import gan_utils as gu
-from gan_utils.metrics import Interval, bootstrap, frechet_distance, prdc, real_against_real, wilson
+from gan_utils.metrics import Interval, bootstrap, frechet_distance, prdc, real_against_real, report, wilson
 
 
 def mean(x: torch.Tensor) -> float:
@@ -105,6 +105,44 @@ def test_perfect_samples_are_on_the_scale_and_collapsed_ones_off_it(metric, wors
         assert score > scale.high + margin if worse > 0 else score < scale.low - margin
 
 
+def test_report_by_hand():
+    scale = torch.arange(101.0) / 100
+    table = report(
+        {"a": torch.tensor([0.025, 0.5, 0.976, -1.0]), "b": torch.tensor([2, 2, 2])},  # an end of the range is inside
+        {"b": torch.tensor([2, 2, 2, 3]), "a": scale},
+    )
+    assert list(table.index) == ["a", "b"] and table[["inside", "seeds", "valued"]].values.tolist() == [
+        [2, 4, 4],
+        [3, 3, 3],
+    ]
+    assert table.loc["a", ["perfect", "perfect_low", "perfect_high"]].tolist() == pytest.approx([0.5, 0.025, 0.975])
+    seeds = torch.tensor([0.025, 0.5, 0.976, -1.0], dtype=torch.float64)
+    assert table.loc["a", ["mean", "low", "high"]].tolist() == pytest.approx(
+        bootstrap(mean, seeds, repeats=2_000), abs=1e-6
+    )
+    assert table.loc["b", ["mean", "low", "high", "perfect"]].tolist() == [2, 2, 2, 2]
+    half = report({"a": seeds}, {"a": scale}, level=0.5).loc["a"]
+    assert [half.perfect_low, half.perfect_high, half.inside] == pytest.approx([0.25, 0.75, 1])
+    assert half.high - half.low < 0.6 * (table.loc["a", "high"] - table.loc["a", "low"])
+
+
+def test_report_leaves_out_what_has_no_value_and_says_so():
+    nan, scale = math.nan, {name: torch.ones(9) for name in "abc"} | {"d": torch.tensor([1.0, math.nan])}
+    given = {"a": torch.tensor([1.0, nan, 3.0]), "b": torch.full((3,), nan), "c": torch.tensor([nan, nan, 1.0])}
+    table = report(given | {"d": torch.ones(3)}, scale)
+    assert table["valued"].tolist() == [2, 0, 1, 3] and table["inside"].tolist() == [1, 0, 1, 0]
+    assert table["mean"].tolist() == pytest.approx([2, nan, 1, 1], nan_ok=True)
+    assert table["low"].isna().tolist() == [False, True, True, False] and table.loc["d"].isna().sum() == 3
+
+
+def test_a_perfect_recipe_is_inside_as_often_as_the_level_says():
+    draws = torch.randn(4_000, generator=gu.generator(5))
+    for level in (0.5, 0.95):
+        row = report({"x": draws[:2_000]}, {"x": draws[2_000:]}, level=level).loc["x"]
+        low, high = wilson(int(row.inside), 2_000, z=4.5)  # two samples scatter: 3 sd of their difference
+        assert low < level < high and row.low < 0.1 and row.high > -0.1
+
+
 OK = torch.rand(9, 2)
 
 
@@ -125,6 +163,18 @@ OK = torch.rand(9, 2)
         ),
         (lambda: real_against_real(frechet_distance, OK, repeats=0), ValueError, "repeats must be at least 1"),
         (lambda: real_against_real(frechet_distance, None), ValueError, "real must be tensors"),
+        (lambda: report({"a": OK[:, 0]}, {"b": OK[:, 0]}), ValueError, r"perfect must hold .* \['a'\]; got \['b'\]"),
+        (
+            lambda: report({"a": OK}, {"a": OK[:, 0]}),
+            ValueError,
+            r"measured\['a'\] must have shape \[n\]; got \[9, 2\]",
+        ),
+        (lambda: report({"a": OK[:, 0]}, {"a": 0.5}), TypeError, r"perfect\['a'\] must be a tensor of shape \[n\]"),
+        (
+            lambda: report({"a": OK[:, 0]}, {"a": OK[:, 0]}, level=0),
+            ValueError,
+            "level must be a finite number above 0",
+        ),
     ],
 )
 def test_bad_input_is_named(call, error, words):

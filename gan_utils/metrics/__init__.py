@@ -1,7 +1,7 @@
 """Measures on samples and on outcomes: pure functions, one file a family."""
 
 from gan_utils.metrics.distributions import NDB, class_width, frechet_distance, mode_width, ndb, vendi
-from gan_utils.metrics.intervals import Interval, bootstrap, real_against_real
+from gan_utils.metrics.intervals import Interval, bootstrap, real_against_real, report
 from gan_utils.metrics.modes import Coverage, label_coverage, mode_coverage, stacked_labels
 from gan_utils.metrics.neighbours import PRDC, Birthday, Memorisation, birthday, memorisation, prdc
 from gan_utils.metrics.rates import wilson
@@ -10,5 +10,5 @@ from gan_utils.metrics.spread import reach, spread
 __all__ = [
     "NDB", "PRDC", "Birthday", "Coverage", "Interval", "Memorisation", "birthday", "bootstrap", "class_width",
     "frechet_distance", "label_coverage", "memorisation", "mode_coverage", "mode_width", "ndb", "prdc", "reach",
-    "real_against_real", "spread", "stacked_labels", "vendi", "wilson",
+    "real_against_real", "report", "spread", "stacked_labels", "vendi", "wilson",
 ]  # fmt: skip

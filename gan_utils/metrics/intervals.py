@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from gan_utils import checks, runtime
 
-__all__ = ["Interval", "bootstrap", "real_against_real"]
+__all__ = ["Interval", "bootstrap", "real_against_real", "report"]
 
 
 class Interval(NamedTuple):
@@ -55,6 +56,38 @@ def real_against_real(
         order = torch.randperm(len(real), generator=runtime.generator(seed, i)).to(real.device)
         scores.append(float(metric(real[order[:half]], real[order[half : 2 * half]])))
     return Interval(*(float(take(scores)) for take in (np.median, np.min, np.max)))
+
+
+def report(measured: Mapping[str, Tensor], perfect: Mapping[str, Tensor], *, level: float = 0.95) -> pd.DataFrame:
+    """Return a table of what the seeds of a recipe scored beside what perfect samplers score, a row for each measure.
+
+    Args:
+        measured: the measures by name, each with one value for every seed, ``[seeds]``.
+        perfect: the same measures of perfect samplers, ``[repeats]``, each from as many samples as a seed gave.
+        level: of both ranges.
+
+    Columns: ``mean`` over the seeds and its :func:`bootstrap` interval, ``low`` to ``high``; the median of the ``perfect``
+    samplers and their middle ``level``, ``perfect_low`` to ``perfect_high``; how many seeds lie ``inside`` that range (its
+    ends included), of how many ``seeds``; and how many are ``valued``. A seed whose value is NaN is not: it counts as
+    outside, and is left out of the mean, which then flatters. Below two values there is no interval (NaN). ValueError or
+    TypeError for other names on the two sides, or what is no tensor ``[n]``.
+    """
+    if set(measured) != set(perfect):
+        raise ValueError(f"perfect must hold the measures of measured, {list(measured)}; got {list(perfect)}.")
+    tail, rows = (1 - checks.number("level", level, above=0, most=1)) / 2, {}
+    for name in measured:
+        seeds, ideal = (
+            checks.shaped(f"{side}[{name!r}]", given[name], None).double()
+            for side, given in (("measured", measured), ("perfect", perfect))
+        )
+        middle, low, high = np.quantile(ideal, [0.5, tail, 1 - tail])
+        known = seeds[~seeds.isnan()]
+        mean = Interval(float(known.mean()), np.nan, np.nan)
+        mean = bootstrap(torch.mean, known, repeats=2_000, level=level) if len(known) > 1 else mean
+        inside = int(((known >= low) & (known <= high)).sum())
+        rows[name] = [*mean, middle, low, high, inside, len(seeds), len(known)]
+    columns = ["mean", "low", "high", "perfect", "perfect_low", "perfect_high", "inside", "seeds", "valued"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def _several(name: str, samples: tuple[Tensor, ...], least: int) -> tuple[Tensor, ...]:
