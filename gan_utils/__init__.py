@@ -1,7 +1,8 @@
 """gan_utils: train many small GANs at once, see them collapse, measure it, and mend it. ``import gan_utils as gu``."""
 
-from gan_utils import classifier, critics, data, exercises, losses, metrics, models, optim, penalties, plots
+from gan_utils import classifier, critics, data, diagnosis, exercises, losses, metrics, models, optim, penalties, plots
 from gan_utils.checkpoint import CheckpointError
+from gan_utils.diagnosis import Diagnosis, diagnose
 from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step
 from gan_utils.run import Frames, Run, Source
 from gan_utils.runtime import budget, device, generator, mode
@@ -11,6 +12,7 @@ __all__ = [
     "GAN",
     "Batch",
     "CheckpointError",
+    "Diagnosis",
     "Frames",
     "Logs",
     "Player",
@@ -23,6 +25,8 @@ __all__ = [
     "critics",
     "data",
     "device",
+    "diagnose",
+    "diagnosis",
     "draw_block",
     "exercises",
     "fit",

@@ -15,7 +15,7 @@ from gan_utils import checks
 from gan_utils.data import Mixture
 from gan_utils.run import Frames, Run
 
-__all__ = ["COLOURS", "film", "history", "images", "lines", "points", "use_style"]
+__all__ = ["COLOURS", "evidence", "film", "history", "images", "lines", "points", "use_style"]
 
 #: Okabe and Ito's palette, distinct to colour-blind eyes: blue, orange, green, pink, sky, vermilion, yellow, black.
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"]
@@ -164,3 +164,25 @@ def film(
                     ha="right",
                 )
     return axes
+
+
+def evidence(rows: Sequence[tuple[str, float, float, float, float, float]], *, ax: Axes | None = None) -> Axes:
+    """Draw measures of different kinds on one scale, 0 for what real samples typically score, 1 for the limit.
+
+    ``rows`` hold (name, value, typical, least and greatest score of real samples, limit). Grey: the range of real samples;
+    a dot: the value, at most at 4, orange beyond the limit.
+    """
+    with plt.rc_context(STYLE):
+        ax = ax or plt.subplots(figsize=(_WIDTH, 0.6 + 0.34 * max(1, len(rows))))[1]
+        ax.axvline(1, color=COLOURS[5], linewidth=1)
+        for row, (_, value, typical, *others) in enumerate(rows):
+            low, high, limit = others
+            unit = (limit - typical) or 1e-9
+            ends = sorted(np.clip([(low - typical) / unit, (high - typical) / unit], -1, 4))
+            at = float(np.clip((value - typical) / unit, -1, 4))
+            ax.plot(ends, [row, row], color=REAL, linewidth=7, solid_capstyle="butt", alpha=0.7)
+            ax.plot([at], [row], "o", color=COLOURS[5] if at > 1 else FAKE, markersize=7)
+        ax.set(xlim=(-1.1, 4.2), xticks=[0, 1, 4], xticklabels=["real", "limit", "4 x or more"])
+        ax.set_yticks(range(len(rows)), [row[0] for row in rows])
+        ax.invert_yaxis()
+    return ax

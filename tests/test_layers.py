@@ -31,10 +31,12 @@ FLOORS = {
     "training": 5,
     "callbacks": 5,
     "metrics": 4,
-    "diagnose": 6,
     "zoo": 6,
     "plots": 6,
-    "exercises": 7,
+    "diagnosis": 7,
+    "monitor": 7,
+    "exercises": 8,
+    "__main__": 9,
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.name != "__init__.py")
 

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist, jensenshannon
 from scipy.stats import norm
-from sklearn.cluster import KMeans
 
 import gan_utils as gu
 from gan_utils.data import Mixture
-from gan_utils.metrics import class_width, distributions, frechet_distance, mode_width, ndb, vendi
+from gan_utils.metrics import class_width, frechet_distance, mode_width, ndb, vendi
 
 
 def normal(n: int, d: int, *key: int) -> torch.Tensor:
@@ -145,15 +144,6 @@ def test_far_from_the_origin_nothing_changes():
         vendi(real, "gaussian", bandwidth=0.1), rel=1e-6
     )
     assert frechet_distance(real + 1e6, fake + 1e6) == pytest.approx(frechet_distance(real, fake), rel=1e-6)
-
-
-def test_k_means_is_as_good_as_scikit_learns():
-    x = torch.cat([normal(200, 3, i) + 4 * normal(1, 3, 9, i) for i in range(6)])
-    ours = distributions._k_means(x, 6, 0)
-    theirs = KMeans(6, n_init=1, random_state=0).fit(x.numpy())
-    assert (cdist(x, ours).min(1) ** 2).sum() <= 1.1 * theirs.inertia_
-    again = KMeans(6, init=ours.numpy(), n_init=1).fit(x.numpy())
-    np.testing.assert_allclose(again.cluster_centers_, ours.numpy(), atol=1e-8)  # Lloyd has nothing left to do
 
 
 def test_seeds_and_the_order_of_fakes():

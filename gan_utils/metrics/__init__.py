@@ -1,5 +1,6 @@
 """Measures on samples and on outcomes: pure functions, one file a family."""
 
+from gan_utils.metrics.clusters import find_modes, k_means, nearest_centre
 from gan_utils.metrics.distributions import NDB, class_width, frechet_distance, mode_width, ndb, vendi
 from gan_utils.metrics.intervals import Interval, bootstrap, real_against_real, report
 from gan_utils.metrics.modes import Coverage, label_coverage, mode_coverage, stacked_labels
@@ -9,6 +10,7 @@ from gan_utils.metrics.spread import reach, spread
 
 __all__ = [
     "NDB", "PRDC", "Birthday", "Coverage", "Interval", "Memorisation", "birthday", "bootstrap", "class_width",
-    "frechet_distance", "label_coverage", "memorisation", "mode_coverage", "mode_width", "ndb", "prdc", "reach",
-    "real_against_real", "report", "spread", "stacked_labels", "vendi", "wilson",
+    "find_modes", "frechet_distance", "k_means", "label_coverage", "memorisation", "mode_coverage", "mode_width",
+    "ndb", "nearest_centre", "prdc", "reach", "real_against_real", "report", "spread", "stacked_labels", "vendi",
+    "wilson",
 ]  # fmt: skip

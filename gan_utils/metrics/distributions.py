@@ -10,12 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan_utils import checks, runtime
+from gan_utils import checks
 from gan_utils.data.mixtures import Mixture
+from gan_utils.metrics.clusters import EXACT, k_means, nearest_centre
 
 __all__ = ["NDB", "class_width", "frechet_distance", "mode_width", "ndb", "vendi"]
-
-EXACT = "donot_use_mm_for_euclid_dist"  # by differences: equal points are at distance 0, wherever they lie
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
@@ -56,8 +55,13 @@ def ndb(real: Tensor, fake: Tensor, bins: int = 100, *, level: float = 0.05, see
     fake = checks.rows("fake", fake, least=10 * bins, dim=real.shape[1])
     middle = real.median(0).values  # as the origin: a far one would cost the distances their precision
     real, fake = real - middle, fake - middle
-    centres = _k_means(real, bins, seed)
-    counts = [torch.bincount(torch.cdist(x, centres).argmin(1), minlength=bins) for x in (real, fake)]
+    try:
+        centres = k_means(real, bins, seed=seed)
+    except ValueError as error:
+        raise ValueError(
+            f"real must hold at least bins = {bins} different points; {str(error).split('; ')[1]}"
+        ) from None
+    counts = [torch.bincount(nearest_centre(x, centres), minlength=bins) for x in (real, fake)]
     p, q = (count / count.sum(dtype=torch.float64) for count in counts)
     pooled = (counts[0] + counts[1]) / (len(real) + len(fake))
     error = (pooled * (1 - pooled) * (1 / len(real) + 1 / len(fake))).sqrt()
@@ -123,25 +127,3 @@ def _variance(x: Tensor, labels: Tensor, classes: int) -> Tensor:
     mean = x.new_zeros(classes, x.shape[1]).index_add_(0, labels, x) / count[:, None]
     square = x.new_zeros(classes).index_add_(0, labels, (x - mean[labels]).square().sum(1))
     return square / torch.where(count > 1, count - 1, torch.nan)
-
-
-def _k_means(x: Tensor, bins: int, seed: int, steps: int = 100) -> Tensor:
-    """Return centres ``[bins, d]``: Lloyd's algorithm from greedy k-means++ (one candidate a step misses clusters)."""
-    rng = runtime.generator(seed)
-    centres = x[torch.randint(len(x), (1,), generator=rng).to(x.device)]
-    far = (x - centres).square().sum(1)
-    while len(centres) < bins:
-        if not (far > 0).any():
-            raise ValueError(f"real must hold at least bins = {bins} different points; got {len(centres)}.")
-        tried = x[torch.multinomial(far.cpu(), 8, replacement=True, generator=rng).to(x.device)]
-        left = torch.cdist(x, tried, compute_mode=EXACT).square().minimum(far[:, None])
-        best = int(left.sum(0).argmin())
-        centres, far = torch.cat([centres, tried[best, None]]), left[:, best]
-    for _ in range(steps):
-        cell = torch.cdist(x, centres).argmin(1)
-        count = torch.bincount(cell, minlength=bins)[:, None]
-        moved = torch.where(count > 0, torch.zeros_like(centres).index_add_(0, cell, x) / count, centres)
-        if torch.equal(moved, centres):
-            break
-        centres = moved
-    return centres

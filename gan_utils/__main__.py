@@ -1,0 +1,136 @@
+"""The command line: ``python -m gan_utils diagnose --real real.npy --fake fake.npy --html report.html``."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import html
+import io
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_utils.classifier import classifier
+from gan_utils.diagnosis import Diagnosis, diagnose
+
+__all__ = ["load", "main", "page"]
+
+HEALTHY, PROBLEM, BAD_INPUT = 0, 1, 2
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+FEATURES: dict[str, Callable[[Tensor], Tensor] | None] = {"raw": None, "mnist": lambda x: classifier().features(x)}
+
+
+def load(path: Path) -> Tensor:
+    """Return the samples in a ``.npy`` file, or the images in a folder, as floats ``[n, ...]``.
+
+    Bytes, and images of all kinds, become [-1, 1]; greys and colours ``[n, h, w]``, ``[n, h, w, c]`` of bytes become
+    ``[n, c, h, w]``. Nothing pickled is read. Raises ValueError or OSError, naming the file and what is wrong with it.
+    """
+    if path.is_dir():
+        return _scaled(_folder(path))
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise OSError(f"{path} does not exist.") from None
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is no .npy file of numbers ({error}). Save it with numpy.save.") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim < 2:
+        form = f"{array.dtype} of shape {list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
+        raise ValueError(f"{path} must hold numbers [n, ...], one row a sample; it holds {form}.")
+    return _scaled(array) if array.dtype == np.uint8 else torch.from_numpy(array.astype(np.float32, copy=False))
+
+
+def _folder(path: Path) -> np.ndarray:
+    from PIL import Image
+
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+    if not files:
+        raise ValueError(f"{path} holds no images ({', '.join(sorted(PICTURES))}).")
+    images = []
+    for file in files:
+        try:
+            with Image.open(file) as image:
+                images.append(np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")))
+        except OSError as error:
+            raise ValueError(f"{file} cannot be read as an image ({error}).") from None
+        if images[-1].shape != images[0].shape:
+            raise ValueError(
+                f"{file} is {images[-1].shape}, but {files[0].name} is {images[0].shape} (height, width, colours): all "
+                f"images of a folder must agree."
+            )
+    return np.stack(images)
+
+
+def _scaled(bytes_: np.ndarray) -> Tensor:
+    x = torch.from_numpy(bytes_.copy())
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.ndim == 4 and x.shape[-1] in (1, 3, 4):
+        x = x.permute(0, 3, 1, 2)
+    return x.float() / 127.5 - 1
+
+
+def page(diagnosis: Diagnosis, title: str) -> str:
+    """Return a web page of its own with the diagnosis, the picture of the evidence, and nothing from elsewhere."""
+    picture = ""
+    if diagnosis.findings:
+        file = io.BytesIO()
+        figure = diagnosis.plot().figure
+        figure.savefig(file, format="png")
+        alt = "The measures of the evidence on one scale, from what real samples score to the limit."
+        picture = f'<p><img alt="{alt}" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"></p>'
+    facts = ", ".join(f"{name}: {value}" for name, value in diagnosis.facts.items())
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{html.escape(title)}</title><style>body{{font:16px/1.5 sans-serif;max-width:50em;margin:2em auto;"
+        f"padding:0 1em}}img{{max-width:100%}}td,th{{padding:.2em .6em;text-align:left;vertical-align:top}}</style>"
+        f"<h1>{html.escape(title)}</h1>{diagnosis._repr_html_()}{picture}<p>{html.escape(facts)}</p></html>\n"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gan_utils", description="Tools for your own GANs.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser(
+        "diagnose",
+        help="say what is wrong with a generator, from its samples",
+        description="Say what is wrong with a generator, from its samples alone. Exit status: 0 healthy; 1 a problem, or too "
+        "few samples to say; 2 bad input.",
+    )
+    for name, text in (("real", "real samples"), ("fake", "samples of the generator")):
+        command.add_argument(
+            f"--{name}", type=Path, required=True, metavar="PATH", help=f"{text}: .npy, or a folder of images"
+        )
+    command.add_argument("--train", type=Path, metavar="PATH", help="the training data, if --real are others")
+    command.add_argument(
+        "--features", choices=list(FEATURES), default="raw", help="what to compare by (default: raw numbers)"
+    )
+    command.add_argument("--html", type=Path, metavar="FILE", help="write the report as a web page too")
+    command.add_argument("--json", action="store_true", help="print JSON instead of text")
+    command.add_argument("--seed", type=int, default=0, help="which samples of large sets are looked at (default 0)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        real, fake = load(args.real), load(args.fake)
+        train = None if args.train is None else load(args.train)
+        found = diagnose(real, fake, train=train, features=FEATURES[args.features], seed=args.seed)
+        if args.html is not None:
+            args.html.write_text(page(found, f"Diagnosis of {args.fake.name}"), encoding="utf-8")
+    except (ValueError, TypeError, OSError) as error:
+        print(f"gan_utils diagnose: {error}", file=sys.stderr)
+        return BAD_INPUT
+    print(json.dumps(found.to_dict(), indent=1) if args.json else found)
+    return HEALTHY if found.verdict == "healthy" else PROBLEM
+
+
+if __name__ == "__main__":
+    sys.exit(main())

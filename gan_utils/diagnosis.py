@@ -1,0 +1,393 @@
+"""Samples in, a verdict out: what is wrong with a generator, how sure we are, and what to try next.
+
+Each measure is taken of the fakes and, in the same way, of as many real samples that were set aside, which shows what a
+perfect sampler would score. A problem must lie beyond that range, and be large enough to have a name (:data:`QUESTIONS`).
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from gan_utils import checks, plots, runtime
+from gan_utils.metrics.clusters import find_modes, k_means, nearest_centre
+from gan_utils.metrics.intervals import Interval
+
+__all__ = ["QUESTIONS", "VERDICTS", "Diagnosis", "Finding", "Question", "Verdict", "diagnose"]
+
+SPLITS = 20  # ways in which the real data are halved
+LEAST = 100  # with fewer samples of a kind in a split, nothing is said
+AT_ONCE = 1_000  # samples of a kind in a split, at most; twice as many of a set are looked at
+CELLS = 2**21  # distances held at a time: 16 MiB
+FEW, REGIONS = 4, 10  # with fewer modes than FEW, samples are counted in this many regions instead
+BULK = 0.5  # when more fakes than this are astray, that comes before the modes they should be in
+
+
+class Question(NamedTuple):
+    """What is asked of the samples, and which answers are a problem."""
+
+    asks: str
+    limit: float  #: beyond it lies a problem, if real samples never score so
+    blind: float  #: if real samples themselves score beyond it, there are too few of them to say
+    above: bool  #: whether "beyond" is above, or below
+    verdict: str  #: what the problem is called, a name of :data:`VERDICTS`
+
+
+#: The questions, by the name of what is measured, in the order in which their verdicts take precedence.
+QUESTIONS: dict[str, Question] = {
+    "sameness": Question(
+        "median distance between two fakes, over that of two real samples of one mode", 0.1, 0.2, False, "one output"
+    ),
+    "copied": Question(
+        "share of fakes that lean to one training sample more than all but 5 % of real ones do",
+        0.3,
+        0.6,
+        True,
+        "memorised",
+    ),
+    "width": Question(
+        "median distance of fakes from the middle of their mode, over that of real samples",
+        0.7,
+        0.4,
+        False,
+        "within-mode collapse",
+    ),
+    "distinct": Question(
+        "number of different outputs (by the birthday paradox) for each sample",
+        0.25,
+        0.25,
+        False,
+        "within-mode collapse",
+    ),
+    "missing": Question(
+        "share of the data in modes of which fakes make less than a quarter of their due",
+        0.0,
+        0.4,
+        True,
+        "dropped modes",
+    ),
+    "uneven": Question("share of fakes that belong into other modes", 0.15, 0.5, True, "unequal modes"),
+    "astray": Question(
+        "share of fakes farther from the data than all but 5 % of real samples are", 0.15, 0.4, True, "low fidelity"
+    ),
+}
+
+
+class Verdict(NamedTuple):
+    """A verdict in words."""
+
+    says: str
+    advice: str
+    chapter: str  #: where the book has more, as a path in its pages
+
+
+_CURE = "1-the-game/04-mnist"
+_CLINIC = "2-collapse/11-clinic"
+#: Every verdict by name: what it says, what to try next, where to read on.
+VERDICTS: dict[str, Verdict] = {
+    "healthy": Verdict(
+        "Nothing wrong was found.",
+        "Look at samples all the same, and ask again with more of them: what is rare needs many.",
+        "2-collapse/09-images",
+    ),
+    "one output": Verdict(
+        "The generator makes one and the same output for nearly all latents (complete collapse).",
+        "Watch fixed latents over time: if the one output moves, the two players chase each other. Try a loss on pairs with R1 "
+        "and R2. If it does not move and D separates perfectly, look for a dead generator or a vanishing gradient first.",
+        _CURE,
+    ),
+    "memorised": Verdict(
+        "Fakes repeat training samples.",
+        "More data, augmentation, a smaller D, or stop earlier. Measures of quality and coverage cannot see this.",
+        "2-collapse/09-images",
+    ),
+    "within-mode collapse": Verdict(
+        "Each mode is there, but the fakes in it are too alike.",
+        "Counting modes cannot see this. Try PacGAN or minibatch statistics in D, or a smaller gradient penalty.",
+        "2-collapse/08-known-modes",
+    ),
+    "dropped modes": Verdict(
+        "Parts of the data are never made, or hardly ever (partial collapse).",
+        "Let D see several samples at once (PacGAN), or use a loss on pairs with R1 and R2; train on if coverage is rising.",
+        "2-collapse/06-meeting-collapse",
+    ),
+    "unequal modes": Verdict(
+        "Every part of the data is made, but in the wrong proportions.",
+        "Often the fakes hop between modes: average the generator's parameters (EMA) and train on. Then try PacGAN or R1.",
+        "2-collapse/08-known-modes",
+    ),
+    "low fidelity": Verdict(
+        "Many fakes lie where there are no data.",
+        "Not collapse. Train longer, look for an unstable or too weak D, check the scale of the data; between modes some "
+        "fakes are inevitable for a continuous generator.",
+        "2-collapse/07-why-it-happens",
+    ),
+    "too few samples": Verdict(
+        "There are too few samples to say.",
+        "Give more of the kind of which there are few: at least 200 real and 100 fake samples, and about 40 real ones a mode.",
+        _CLINIC,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer to one question."""
+
+    name: str
+    value: float  #: of the fakes, the median over the splits
+    real: Interval  #: of as many real samples: median, least, greatest over the splits
+    limit: float  #: beyond it lies a problem: the question's own, widened by what real samples score
+    status: str  #: "ok", "problem" or "cannot say"
+
+    def beyond(self, value: float, limit: float | None = None) -> bool:
+        """Return whether ``value`` is beyond the limit (this finding's, or the given one)."""
+        limit = self.limit if limit is None else limit
+        return value > limit if QUESTIONS[self.name].above else value < limit
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What :func:`diagnose` found: a verdict, the evidence, and what to do next. Prints as text, shows as HTML."""
+
+    verdict: str  #: a name of :data:`VERDICTS`
+    confidence: float | None  #: share of the splits that give this verdict by themselves; None where none could be made
+    also: tuple[str, ...]  #: further problems that were found
+    findings: tuple[Finding, ...]
+    facts: dict[str, int]  #: real, fake and training samples given; samples a split; modes found in the real data
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The evidence, one row a question."""
+        rows = [
+            (f.name, f.value, f.real.low, f.real.high, f.limit, f.status, QUESTIONS[f.name].asks) for f in self.findings
+        ]
+        return pd.DataFrame(rows, columns=["measure", "fakes", "real_low", "real_high", "limit", "status", "question"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values that ``json`` can write."""
+        rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
+        says = VERDICTS[self.verdict]._asdict()
+        own = {"verdict": self.verdict, "confidence": self.confidence, "also": list(self.also), **says}
+        return own | {"evidence": rows, "facts": dict(self.facts)}
+
+    def plot(self) -> Any:
+        """Draw the evidence on one scale, 0 for a typical real score and 1 for the limit; return the axes."""
+        rows = [(f.name, f.value, f.real.value, f.real.low, f.real.high, f.limit) for f in self.findings]
+        return plots.evidence(rows)
+
+    def __str__(self) -> str:
+        lines = [self._headline(), VERDICTS[self.verdict].says, *self._notes(), ""]
+        lines += [
+            f"{f.name:9} {f.value:7.3f}   real samples {f.real.low:.3f} to {f.real.high:.3f}, limit {f.limit:.3f}   {f.status}"
+            for f in self.findings
+        ]
+        return "\n".join([*lines, "", f"Next: {VERDICTS[self.verdict].advice}"])
+
+    __repr__ = __str__
+
+    def _headline(self) -> str:
+        sure = "" if self.confidence is None else f" ({self.confidence:.0%} of {SPLITS} splits of the data agree)"
+        return f"{self.verdict}{sure}"
+
+    def _notes(self) -> list[str]:
+        notes = [f"Also found: {', '.join(self.also)}."] if self.also else []
+        unsure = [f.name for f in self.findings if f.status == "cannot say"]
+        notes += [f"Too few samples to say: {', '.join(unsure)}."] if unsure else []
+        if self.facts.get("modes") == 1:
+            notes += [f"No modes stand out in the real data; {REGIONS} regions were counted instead."]
+        return notes
+
+    def _repr_html_(self) -> str:
+        good = self.verdict == "healthy"
+        colour = plots.COLOURS[2] if good else plots.COLOURS[5]
+        bar = f"border-left:.4em solid {colour};padding-left:.6em"
+        head = f'<p style="{bar}"><strong>{html.escape(self._headline())}</strong><br>'
+        said = " ".join([VERDICTS[self.verdict].says, *self._notes()])
+        body = self.table.to_html(index=False, float_format="{:.3f}".format, border=0, na_rep="–")
+        table = f'<div style="overflow-x:auto">{body}</div>' if self.findings else ""
+        return f"{head}{html.escape(said)}</p>{table}<p>Next: {html.escape(VERDICTS[self.verdict].advice)}</p>"
+
+
+def diagnose(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    train: Tensor | None = None,
+    features: Callable[[Tensor], Tensor] | None = None,
+    seed: int = 0,
+) -> Diagnosis:
+    """Say what is wrong with a generator, from its samples alone.
+
+    Args:
+        real: real samples ``[n, ...]``, floats (flattened unless ``features`` is given). Best data that were not trained on.
+        fake: samples of the generator ``[m, ...]``, from independent latents.
+        train: the training data, if ``real`` are others; copies are looked for there. Without it ``real`` is taken for it.
+        features: what to compare by, ``[n, ...] -> [n, d]``, such as ``gu.classifier.classifier().features`` for MNIST.
+            Distances between raw pixels say little about images.
+        seed: which 2,000 samples of a larger set are looked at, and how they are halved.
+
+    Takes a second or two. The verdict is the first problem in the order of :data:`QUESTIONS`, but most fakes being astray
+    comes before the modes; further ones are in ``also``. "healthy" is only said where every question had an answer.
+
+    Raises:
+        TypeError, ValueError: sets that are no float tensors or NumPy arrays, differ in shape, hold NaN or Inf, or real
+            samples that are all the same; the message names the argument.
+    """
+    seed = checks.integer("seed", seed, least=0)
+    sets = {
+        name: _rows(name, x, features)
+        for name, x in (("real", real), ("fake", fake), ("train", train))
+        if x is not None
+    }
+    for name, x in sets.items():
+        if x.shape[1] != sets["real"].shape[1]:
+            raise ValueError(
+                f"{name} must be of the form of real; a sample has {x.shape[1]} numbers, {sets['real'].shape[1]} there."
+            )
+    if (sets["real"] == sets["real"][0]).all() and len(sets["real"]) > 1:
+        raise ValueError(
+            "real must hold different samples; all are the same (or features says so): no scale to judge by."
+        )
+    facts = {name: len(x) for name, x in sets.items()}
+    middle = sets["real"].median(0).values  # as the origin: a far one would cost the distances their precision
+    sets = {name: x - middle for name, x in sets.items()}
+    train, own = (sets["train"], 0) if "train" in sets else (sets["real"], 1)
+    real, fake = (sets[name][_drawn(len(sets[name]), 2 * AT_ONCE, seed)] for name in ("real", "fake"))
+    size = facts["samples a split"] = min(len(real) // 2, len(fake), AT_ONCE)
+    if size < LEAST or len(train) < LEAST:
+        return Diagnosis("too few samples", None, (), (), facts)
+    modes = find_modes(real, seed=seed)
+    facts["modes"] = len(modes)
+    cells = modes if len(modes) >= FEW else _regions(real, seed)
+    # Copies are looked for in all of the training data. A real sample's own row there does not count.
+    leans = _lean(real, train, own), _lean(fake, train, 0)
+    scores = []
+    for i in range(SPLITS):
+        a, b = _drawn(len(real), 2 * size, seed, i).split(size)
+        c = _drawn(len(fake), size, seed, i, 1)
+        scale = _Scale.of(real[a], modes, cells, leans[0][a])
+        scores.append((scale.scores(real[b], leans[0][b]), scale.scores(fake[c], leans[1][c])))
+    return _decide(scores, facts)
+
+
+def _rows(name: str, x: Any, features: Callable[[Tensor], Tensor] | None) -> Tensor:
+    x = torch.from_numpy(x) if isinstance(x, np.ndarray) and x.dtype.kind in "fiub" else x
+    if not isinstance(x, Tensor) or x.ndim < 2 or len(x) == 0:
+        form = f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"{name} must be a tensor or NumPy array [n, ...] of n >= 1 samples; got {form}.")
+    rows = features(x) if features is not None else x.flatten(1).float() if not x.is_floating_point() else x.flatten(1)
+    return checks.rows(f"features({name})" if features else name, rows).cpu()
+
+
+def _drawn(n: int, most: int, *key: int) -> Tensor:
+    return torch.randperm(n, generator=runtime.generator(*key))[:most]
+
+
+def _regions(real: Tensor, seed: int) -> Tensor:
+    return k_means(real, min(REGIONS, len(real.unique(dim=0))), seed=seed)
+
+
+def _lean(x: Tensor, train: Tensor, own: int) -> Tensor:
+    """Return how near each row of x is to the nearest of ``train``, over the next one, after leaving out ``own`` rows.
+
+    Near 0 for copies. Unlike the distance itself it is not small just because x lies where data are dense.
+    """
+    out = x.new_empty(len(x))
+    for rows in torch.arange(len(x)).split(max(1, CELLS // len(train))):
+        near = torch.cdist(x[rows], train).topk(own + 2, largest=False).values
+        out[rows] = torch.where(near[:, -1] > 0, near[:, -2] / near[:, -1], 1.0)
+    return out
+
+
+class _Scale(NamedTuple):
+    """What half of the real data says about distances and proportions."""
+
+    base: Tensor
+    modes: Tensor
+    cells: Tensor
+    edge: Tensor  # all but 5 % of samples are this near to another
+    close: Tensor  # 1 % are
+    width: Tensor  # median distance to the middle, of each mode
+    share: Tensor  # of each cell
+    lean: Tensor  # 5 % of samples lean more to one training sample: see _lean
+
+    @classmethod
+    def of(cls, base: Tensor, modes: Tensor, cells: Tensor, lean: Tensor) -> _Scale:
+        apart = torch.cdist(base, base).topk(2, largest=False).values[:, 1]
+        edges = apart.quantile(0.95), apart.quantile(0.01)
+        return cls(base, modes, cells, *edges, _widths(base, modes), _shares(base, cells), lean.quantile(0.05))
+
+    def scores(self, x: Tensor, lean: Tensor) -> dict[str, float]:
+        """Return every score of samples ``[size, d]``."""
+        n, near = len(x), torch.cdist(x, self.base).amin(1)
+        got = _shares(x[near <= self.edge], self.cells)
+        apart = torch.cdist(x, x).fill_diagonal_(torch.inf)
+        pairs = (apart <= self.close).sum().clamp(min=2) / 2
+        return {
+            "sameness": float(apart.median() / (2**0.5 * self.width.nanmedian())),
+            "copied": float((lean < self.lean).double().mean()),
+            "width": float((_widths(x, self.modes) / self.width).nanmedian()),
+            "distinct": min(1.0, float((n - 1) / (2 * pairs))),  # the birthday estimate of the support, over n
+            "missing": float(self.share[got < self.share / 4].sum()),
+            "uneven": float((got - self.share).abs().sum() / 2),
+            "astray": float((near > self.edge).double().mean()),
+        }
+
+
+def _shares(x: Tensor, cells: Tensor) -> Tensor:
+    count = torch.bincount(nearest_centre(x, cells), minlength=len(cells)).double()
+    return count / count.sum().clamp(min=1)
+
+
+def _widths(x: Tensor, modes: Tensor) -> Tensor:
+    """Return the median distance to the own middle of each mode ``[k]``; NaN below five samples."""
+    cell = nearest_centre(x, modes)
+    own = [x[cell == c] for c in range(len(modes))]
+    return torch.stack([(o - o.mean(0)).norm(dim=1).median() if len(o) >= 5 else o.new_tensor(torch.nan) for o in own])
+
+
+def _decide(scores: list[tuple[dict[str, float], dict[str, float]]], facts: dict[str, int]) -> Diagnosis:
+    findings = tuple(
+        _finding(name, [real[name] for real, _ in scores], [fake[name] for _, fake in scores]) for name in QUESTIONS
+    )
+    problems = {f.name: f.value for f in findings if f.status == "problem"}
+    unsure = any(f.status == "cannot say" for f in findings)
+    verdict, *also = _verdicts(problems) or ["too few samples" if unsure else "healthy"]
+    by_split = []
+    for _, fake in scores:
+        found = {f.name: fake[f.name] for f in findings if f.beyond(fake[f.name])}
+        by_split.append((_verdicts(found) or ["too few samples" if unsure else "healthy"])[0])
+    return Diagnosis(verdict, by_split.count(verdict) / len(by_split), tuple(also), findings, facts)
+
+
+def _finding(name: str, real: list[float], fake: list[float]) -> Finding:
+    asked = QUESTIONS[name]
+    real, fake = ([v for v in values if not math.isnan(v)] for values in (real, fake))
+    if not real or not fake:
+        nothing = math.nan
+        return Finding(name, nothing, Interval(nothing, nothing, nothing), asked.limit, "cannot say")
+    scale, value = Interval(median(real), min(real), max(real)), median(fake)
+    worst, furthest = (scale.high, max) if asked.above else (scale.low, min)
+    # Half of the range more: the halvings share their rows, and with them some of their luck.
+    finding = Finding(name, value, scale, furthest(asked.limit, worst + (worst - scale.value) / 2), "ok")
+    if finding.beyond(value):
+        return replace(finding, status="problem")
+    return replace(finding, status="cannot say") if finding.beyond(worst, asked.blind) else finding
+
+
+def _verdicts(problems: dict[str, float]) -> list[str]:
+    """Return the verdicts on these problems and their values, the one that counts first."""
+    names = [name for name in QUESTIONS if name in problems]
+    if problems.get("astray", 0) > BULK:  # then what little is left says nothing about modes
+        names.sort(key=lambda name: {"sameness": 0, "copied": 1, "astray": 2}.get(name, 3))
+    return list(dict.fromkeys(QUESTIONS[name].verdict for name in names))

@@ -1,0 +1,197 @@
+"""``diagnose``: a right verdict on samplers of known defect, and never a confident one where it cannot say."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gan_utils as gu
+from gan_utils import diagnosis
+
+RING = gu.data.ring(std=0.05)
+N = 400
+REAL, TRAIN, FRESH = (RING.sample(N, gu.generator(5, part)) for part in range(3))
+NOISE = torch.randn(N, 2, generator=gu.generator(6))
+MODE = RING.nearest(FRESH)[0]
+FAKES = {
+    "healthy": FRESH,
+    "one output": FRESH[:1] + 0.001 * NOISE,
+    "memorised": TRAIN[torch.randint(N, (N,), generator=gu.generator(7))],
+    "within-mode collapse": RING.means[MODE] + 0.01 * NOISE,
+    "dropped modes": FRESH[MODE != 3],
+    "unequal modes": RING.means[(MODE % 4).where(NOISE[:, 0] < 0.0, MODE)] + 0.05 * NOISE,
+    "low fidelity": 1.5 * NOISE,
+    "too few samples": FRESH[:40],
+}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return {name: gu.diagnose(REAL, fake, train=TRAIN) for name, fake in FAKES.items()}
+
+
+def test_every_verdict_has_its_case():
+    assert FAKES.keys() == diagnosis.VERDICTS.keys()
+    assert {asked.verdict for asked in diagnosis.QUESTIONS.values()} == FAKES.keys() - {"healthy", "too few samples"}
+
+
+@pytest.mark.parametrize("condition", FAKES)
+def test_each_condition_is_told(found, condition):
+    told = found[condition]
+    assert told.verdict == condition, told
+    assert told.confidence is None if condition == "too few samples" else told.confidence > 0.9
+
+
+def test_copies_are_found_where_the_real_data_are_the_training_data():
+    assert gu.diagnose(TRAIN, FAKES["memorised"]).verdict == "memorised"
+    assert gu.diagnose(TRAIN, FRESH).verdict == "healthy"
+    assert gu.diagnose(REAL, FAKES["memorised"]).verdict == "healthy"  # copies of what it was not shown
+
+
+def test_second_problems_are_told_too():
+    told = gu.diagnose(REAL, RING.means[MODE % 4] + 0.01 * NOISE)
+    assert {told.verdict, *told.also} >= {"within-mode collapse", "dropped modes"}
+
+
+def test_few_outputs_in_each_mode_are_too_alike_however_far_apart():
+    two = torch.stack([FRESH[m == MODE][:2] for m in range(8)]).flatten(0, 1)
+    told = gu.diagnose(REAL, two.repeat(N // 16, 1))
+    assert told.verdict == "within-mode collapse"
+    assert {f.name for f in told.findings if f.status == "problem"} >= {"distinct"}
+
+
+def test_most_fakes_astray_come_before_the_modes_they_miss():
+    far = gu.diagnose(REAL, torch.cat([6 + 0.5 * NOISE[:300], FRESH[MODE == 0][:30]]))
+    assert far.verdict == "low fidelity" and "dropped modes" in far.also
+
+
+def test_closed_forms(found):
+    """What the measures are by hand: with all fakes equal, and with fakes that are far."""
+    values = {name: {f.name: f.value for f in told.findings} for name, told in found.items()}
+    equal = {f.name: f.value for f in gu.diagnose(REAL, FRESH[:1].expand(N, 2)).findings}
+    assert equal["sameness"] == equal["width"] == 0
+    assert equal["distinct"] == pytest.approx(1 / 200, rel=1e-6)  # n (n - 1) / 2 pairs of n = 200: support 1
+    due = (RING.nearest(REAL)[0] == MODE[0]).double().mean()
+    assert equal["missing"] == pytest.approx(float(1 - due), abs=0.03)
+    assert equal["uneven"] == pytest.approx(equal["missing"], abs=1e-9)
+    assert values["dropped modes"]["missing"] == pytest.approx(1 / 8, abs=0.04)
+    assert values["memorised"]["copied"] == 1
+    assert values["within-mode collapse"]["width"] == pytest.approx(0.2, abs=0.04)
+    for name in ("copied", "astray"):  # both are 5 % for real samples, by their definition
+        assert values["healthy"][name] == pytest.approx(0.05, abs=0.05)
+
+
+def test_what_the_data_look_like_does_not_matter():
+    plain, turned = gu.diagnose(REAL, FRESH), torch.linalg.qr(torch.randn(5, 5, generator=gu.generator(1)))[0]
+    elsewhere = [torch.nn.functional.pad(x, (0, 3)) @ turned * 100 + 5_000 for x in (REAL, FRESH)]
+    moved = gu.diagnose(*elsewhere)
+    assert moved.verdict == plain.verdict and moved.facts == plain.facts
+    for a, b in zip(plain.findings, moved.findings, strict=True):
+        assert a.value == pytest.approx(b.value, abs=0.02), a.name
+
+
+def test_the_order_of_the_samples_and_of_the_call_does_not_matter_much():
+    assert gu.diagnose(REAL, FRESH).to_dict() == gu.diagnose(REAL, FRESH).to_dict()
+    assert gu.diagnose(REAL.flip(0), FRESH.flip(0), seed=3).verdict == "healthy"
+
+
+def test_nothing_given_is_changed_and_no_random_stream_is_used():
+    before = [x.clone() for x in (REAL, FRESH, TRAIN)]
+    state = torch.random.get_rng_state()
+    gu.diagnose(REAL, FRESH, train=TRAIN)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert all(map(torch.equal, before, (REAL, FRESH, TRAIN)))
+
+
+# Where it cannot say.
+
+
+@pytest.mark.parametrize("few", [{"real": REAL[:199]}, {"fake": FRESH[:99]}, {"train": TRAIN[:99]}])
+def test_too_few_of_any_kind(few):
+    told = gu.diagnose(**({"real": REAL, "fake": FRESH, "train": TRAIN} | few))
+    assert (told.verdict, told.confidence, told.findings) == ("too few samples", None, ())
+
+
+def test_data_of_a_few_points_cannot_be_judged_by_distances():
+    corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    draw = torch.randint(3, (2, 300), generator=gu.generator(2))
+    told = gu.diagnose(corners[draw[0]], corners[draw[1]])
+    assert told.verdict == "too few samples"
+    assert all(f.status != "problem" for f in told.findings)
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10_000), dim=st.sampled_from([1, 3, 20]), n=st.sampled_from([200, 500]))
+def test_a_perfect_sampler_of_one_cloud_is_never_called_collapsed(seed, dim, n):
+    real, fake = (torch.randn(n, dim, generator=gu.generator(seed, part)) for part in range(2))
+    told = gu.diagnose(real, fake)
+    assert told.verdict in ("healthy", "too few samples", "unequal modes")  # regions of a cloud are drawn, not there
+    assert told.verdict != "unequal modes" or told.confidence < 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((REAL, FRESH[:, :1]), ValueError, "fake must be of the form of real; a sample has 1 numbers, 2 there"),
+        ((REAL, FRESH.where(FRESH < 1, torch.nan)), ValueError, "fake holds .* NaN or Inf"),
+        ((REAL.where(REAL < 1, torch.inf), FRESH), ValueError, "real holds .* NaN or Inf"),
+        ((torch.ones(N, 2), FRESH), ValueError, "real must hold different samples"),
+        ((REAL, FRESH[0]), TypeError, r"fake must be a tensor or NumPy array \[n, ...\].*got shape \[2\]"),
+        ((REAL, [[1.0, 2.0]]), TypeError, "fake must be .*got list"),
+        ((REAL, FRESH[:0]), TypeError, r"fake must be .*got shape \[0, 2\]"),
+        ((np.array([["a", "b"]]), FRESH), TypeError, "real must be .*got ndarray"),
+    ],
+)
+def test_bad_input_is_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        gu.diagnose(*arguments)
+
+
+def test_bad_features_and_seeds_are_named():
+    with pytest.raises(ValueError, match=r"features\(real\) must have shape \[n, n\]"):
+        gu.diagnose(REAL, FRESH, features=lambda x: x[:, 0])
+    with pytest.raises(TypeError, match="seed must be a whole number"):
+        gu.diagnose(REAL, FRESH, seed=0.5)
+
+
+# What it looks like.
+
+
+def test_text_table_and_dictionary_agree(found):
+    for told in found.values():
+        plain = json.loads(json.dumps(told.to_dict(), allow_nan=False))
+        assert plain["verdict"] == told.verdict and str(told).startswith(told.verdict)
+        assert (
+            [row["measure"] for row in plain["evidence"]] == [f.name for f in told.findings] == list(told.table.measure)
+        )
+        assert diagnosis.VERDICTS[told.verdict].advice in str(told)
+
+
+def test_html_is_escaped_and_says_the_verdict(found):
+    for told in found.values():
+        page = told._repr_html_()
+        assert f"<strong>{told.verdict}" in page and "<script" not in page
+        assert len(re.findall("<tr", page)) == (len(told.findings) + 1 if told.findings else 0)
+
+
+def test_the_picture_puts_problems_beyond_the_limit(found):
+    told = found["dropped modes"]
+    ax = told.plot()
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    beyond = {name for name, dot in zip(names, dots, strict=True) if dot.get_xdata()[0] > 1}
+    assert beyond == {f.name for f in told.findings if f.status == "problem"} != set()
+    plt.close("all")
+
+
+def test_arrays_bytes_and_images_will_do():
+    real, fake = (np.random.default_rng(i).integers(0, 255, (120, 4, 4), dtype=np.uint8) for i in range(2))
+    told = gu.diagnose(real, fake)
+    assert told.facts["real"] == 120 and told.verdict in ("healthy", "too few samples", "unequal modes")

@@ -1,0 +1,92 @@
+"""k-means against scikit-learn's, and how many modes stand out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
+
+import gan_utils as gu
+from gan_utils.metrics import find_modes, k_means, nearest_centre
+
+
+def normal(n, d, *seed):
+    return torch.randn(n, d, generator=gu.generator(*seed), dtype=torch.float64)
+
+
+def test_k_means_is_as_good_as_scikit_learns():
+    x = torch.cat([normal(200, 3, i) + 4 * normal(1, 3, 9, i) for i in range(6)])
+    ours = k_means(x, 6)
+    theirs = KMeans(6, n_init=1, random_state=0).fit(x.numpy())
+    assert (cdist(x, ours).min(1) ** 2).sum() <= 1.1 * theirs.inertia_
+    again = KMeans(6, init=ours.numpy(), n_init=1).fit(x.numpy())
+    np.testing.assert_allclose(again.cluster_centers_, ours.numpy(), atol=1e-8)  # Lloyd has nothing left to do
+    np.testing.assert_array_equal(nearest_centre(x, ours), cdist(x, ours).argmin(1))
+
+
+@pytest.mark.parametrize(
+    ("mixture", "n"),
+    [
+        (gu.data.ring(std=0.05), 600),
+        (gu.data.grid(), 600),
+        (gu.data.Mixture(gu.data.ring().means, 0.02, [1, 1, 1, 2, 2, 4, 4, 8]), 1_000),
+        (gu.data.Mixture(normal(10, 64, 7).float(), 1.0), 1_000),
+        (gu.data.gaussians_1d(), 300),
+    ],
+    ids=["ring", "grid", "uneven ring", "64-D", "line"],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_modes_that_stand_out_are_found(mixture, n, seed):
+    x = mixture.sample(n, gu.generator(seed))
+    found = find_modes(x, seed=seed)
+    distance, mode = torch.cdist(mixture.means.double(), found).min(1)
+    assert len(found) == mixture.modes and len(set(mode.tolist())) == mixture.modes
+    assert (distance < 5 * mixture.std * (mixture.shape[0] * mixture.modes / n) ** 0.5).all()  # errors of a mean
+
+
+@pytest.mark.parametrize("dim", [1, 2, 64])
+def test_one_cloud_has_one_mode(dim):
+    x = normal(800, dim, dim)
+    torch.testing.assert_close(find_modes(x), x.mean(0, keepdim=True))
+
+
+def test_mnist_has_ten_modes_in_the_classifiers_features_and_fewer_in_pixels():
+    data = gu.data.mnist()
+    images = data.sample(800, gu.generator(0))
+    features = gu.classifier.classifier().features(images)
+    assert len(find_modes(features)) == 10
+    assert len(find_modes(images.flatten(1))) < 10
+
+
+@settings(max_examples=15, deadline=None)
+@given(n=st.integers(1, 40), d=st.integers(1, 3), repeated=st.booleans(), seed=st.integers(0, 99))
+def test_few_or_equal_points_are_no_trouble(n, d, repeated, seed):
+    x = normal(n, d, seed)
+    x = x[:1].expand(n, d) if repeated else x
+    found = find_modes(x, seed=seed)
+    assert 1 <= len(found) <= max(1, n // 20) and found.isfinite().all()
+
+
+def test_shifts_do_not_matter():
+    x = gu.data.ring(std=0.05).sample(400, gu.generator(3)).double()
+    torch.testing.assert_close(find_modes(x + 1e6), find_modes(x) + 1e6, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: k_means(torch.ones(5, 2), 2), ValueError, "at least k = 2 different points; got 1"),
+        (lambda: k_means(torch.ones(5, 2), 0), ValueError, "k must be at least 1"),
+        (lambda: find_modes(torch.ones(5)), ValueError, r"x must have shape \[n, n\]; got \[5\]"),
+        (lambda: find_modes(torch.tensor([[float("nan")]])), ValueError, "x holds 1 NaN"),
+        (lambda: find_modes(torch.ones(5, 1), strength=2), ValueError, "strength must be"),
+        (lambda: find_modes(torch.ones(5, 1), most=0), ValueError, "most must be at least 1"),
+    ],
+)
+def test_bad_input_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
