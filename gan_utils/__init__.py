@@ -1,8 +1,9 @@
 """gan_utils: train many small GANs at once, see them collapse, measure it, and mend it. ``import gan_utils as gu``."""
 
-from gan_utils import classifier, critics, data, exercises, losses, metrics, models, optim, penalties, plots
+from gan_utils import classifier, critics, data, exercises, losses, metrics, models, monitor, optim, penalties, plots
 from gan_utils.checkpoint import CheckpointError
 from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step
+from gan_utils.monitor import CollapseMonitor, CollapseWarning
 from gan_utils.run import Frames, Run, Source
 from gan_utils.runtime import budget, device, generator, mode
 from gan_utils.training import draw_block, fit
@@ -11,6 +12,8 @@ __all__ = [
     "GAN",
     "Batch",
     "CheckpointError",
+    "CollapseMonitor",
+    "CollapseWarning",
     "Frames",
     "Logs",
     "Player",
@@ -31,6 +34,7 @@ __all__ = [
     "metrics",
     "mode",
     "models",
+    "monitor",
     "optim",
     "penalties",
     "plots",
