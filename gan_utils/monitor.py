@@ -25,7 +25,7 @@ OUTPUTS = {"logits": 0.0, "probabilities": 0.5, "scores": math.nan}  # where D's
 ENOUGH = 64  # samples to keep before shares of them are worth a look
 MEASURES = [
     "broken", "spread", "quarter", "best", "covered", "covered_real", "moved", "moved_real", "d_real", "d_fake", "accuracy",
-    "auc", "grad_g", "grad_d", "usual", "old_then", "old_now", "chance",
+    "auc", "passed", "grad_g", "grad_d", "usual", "old_then", "old_now", "chance",
 ]  # fmt: skip
 PANELS = {
     "diversity": {"spread": "spread", "quarter": "of a quarter", "covered": "covered", "covered_real": "by reals"},
@@ -53,28 +53,37 @@ class Alarm(NamedTuple):
     cleared: int | None = None  #: the step at which it was over
 
 
-def _collapsed(r: dict[str, Any]) -> bool:
-    # In high dimensions a quarter has nearly all of the spread, and a mere blur less: so ask for half of it, or coverage.
-    return r["spread"] < r["quarter"] / 2 or (r["spread"] < r["quarter"] and r["covered"] < r["covered_real"] / 2)
+def _lost(r: dict[str, Any], spread: bool) -> bool | None:
+    """Is most of the data out of reach; with ``spread``: and the spread gone? None: this look does not count."""
+    bad = missing = r["covered"] < r["covered_real"] / 2
+    if spread:
+        # In high dimensions a quarter has nearly all of the spread, and a mere blur less: so ask for half, or for both.
+        bad = r["spread"] < r["quarter"] / 2 or (r["spread"] < r["quarter"] and missing)
+    return _settled(r, bad) if bad or not missing else None
 
 
-#: kind: (severity, the measure without which nothing is judged, when a look is bad, what to say)
-RULES: dict[str, tuple[str, str, Callable[[dict[str, Any]], bool], str]] = {
+def _settled(r: dict[str, Any], bad: bool) -> bool | None:
+    # An untrained G hardly listens to its latents. While its spread reaches new heights, a bad look does not count.
+    return None if bad and r["spread"] >= r["best"] else bad
+
+
+#: kind: (severity, the measure without which nothing is judged, is a look bad (None: does not count), what to say)
+RULES: dict[str, tuple[str, str, Callable[[dict[str, Any]], bool | None], str]] = {
     "diverged": ("critical", "broken", lambda r: r["broken"] > 0,
         "NaN or Inf in {where}. Go back to a checkpoint; take smaller steps, no log and no division without a floor."),
-    "collapse": ("critical", "covered", _collapsed,
+    "collapse": ("critical", "covered", lambda r: _lost(r, spread=True),
         "the fakes have {spread:.2f} of the data's spread, where a mere quarter of the data has {quarter:.2f}; they come near "
         "{covered:.0%} of the data, where as many reals come near {covered_real:.0%}. (Best spread so far: {best:.2f}.) Look "
         "at samples. Try a relativistic loss with R1 and R2, a slower G or a faster D."),
-    "dropped": ("warning", "covered", lambda r: r["covered"] < r["covered_real"] / 2 and not _collapsed(r),
+    "dropped": ("warning", "covered", lambda r: _lost(r, spread=False),
         "the fakes come near {covered:.0%} of the data, where as many reals come near {covered_real:.0%}: parts are missing. "
         "Look which. If it lasts, try a relativistic loss with R1 and R2, or PacGAN."),
-    "oscillation": ("warning", "moved", lambda r: r["moved"] > 1,
+    "oscillation": ("warning", "moved", lambda r: _settled(r, r["moved"] > 1),
         "since the last look the fakes' mean moved {moved:.1f} times as far as two fakes lie apart (reals: {moved_real:.2f}). "
         "They jump together, and D runs after them. Try a smaller step size or beta1 for G, a faster D, or R1."),
-    "D wins": ("notice", "auc", lambda r: r["auc"] == 1,
-        "D scores every real above every fake (means {d_real:.3g} and {d_fake:.3g}). A saturating loss then leaves G next to "
-        "no gradient. Are the samples alike, or just poor? Try a non-saturating loss, R1, or a slower D."),
+    "D wins": ("notice", "passed", lambda r: r["auc"] == 1 and r["passed"] < 0.01,
+        "D scores every real above every fake (means {d_real:.3g} and {d_fake:.3g}). A saturating or a relativistic loss "
+        "passes {passed:.1%} of its gradient on to G. Are the samples alike, or just poor? Try R1, or a slower D."),
     "gradients": ("warning", "grad_g", lambda r: not 0.01 <= r["grad_g"] / max(r["usual"], 1e-30) <= 100,
         "the gradient of G has norm {grad_g:.2g}; usual in this run: {usual:.2g}; that of D: {grad_d:.2g}. If it vanished, try "
         "a non-saturating loss or a slower D; if it exploded, smaller steps or R1."),
@@ -118,7 +127,7 @@ class CollapseMonitor:
             if given is not None and not callable(given):
                 raise TypeError(f"{label} must be a function or None; got {type(given).__name__}.")
         self.patience, self.keep = checks.integer("patience", patience), checks.integer("keep", keep, least=ENOUGH)
-        self.turn = OUTPUTS[checks.choice("outputs", outputs, OUTPUTS)]
+        self.outputs = checks.choice("outputs", outputs, OUTPUTS)
         self.features, self.on_alarm, self.name = features, on_alarm, name
         self.alarms: list[Alarm] = []  #: all alarms so far, in order
         self._rows: deque[dict[str, Any]] = deque(maxlen=10_000)
@@ -180,19 +189,21 @@ class CollapseMonitor:
         self._means = real.mean(0), fake.mean(0)
         if len(self._kept["real"]) >= ENOUGH:
             kept = torch.cat([point for (point,) in self._kept["real"]])
-            row["quarter"], row["covered"], row["covered_real"] = (
-                _quarter(kept),
-                _covered(kept, fake),
-                _covered(kept, real),
-            )
+            middle = kept.mean(0)
+            row |= _references(kept - middle, {"covered": fake - middle, "covered_real": real - middle})
         self._keep("real", real)
 
     def _verdicts(self, row: dict, outputs: dict[str, Tensor], D: nn.Module | None, real: Tensor, fake: Tensor) -> None:
         row |= {name: float(x.mean()) for name, x in outputs.items()}
         if len(outputs) == 2:
-            right = (outputs["d_real"] > self.turn).double().mean() + (outputs["d_fake"] <= self.turn).double().mean()
-            row["accuracy"] = math.nan if math.isnan(self.turn) else float(right) / 2
+            turn = OUTPUTS[self.outputs]
+            right = (outputs["d_real"] > turn).double().mean() + (outputs["d_fake"] <= turn).double().mean()
+            row["accuracy"] = math.nan if self.outputs == "scores" else float(right) / 2
             row["auc"] = float(_above(outputs["d_real"], outputs["d_fake"]).mean())
+            a, b = (
+                x.logit(1e-6) if self.outputs == "probabilities" else x for x in (outputs["d_real"], outputs["d_fake"])
+            )
+            row["passed"] = math.nan if self.outputs == "scores" else float((b - a[:, None]).sigmoid().mean())
         if D is None:
             return
         old = self._kept["fake"]
@@ -217,10 +228,11 @@ class CollapseMonitor:
     def _judge(self, row: dict[str, Any]) -> list[Alarm]:
         raised = []
         for kind, (severity, measure, bad, text) in RULES.items():
-            if math.isnan(row[measure]):
+            if math.isnan(row[measure]) or (kind == "dropped" and "collapse" in self._open):  # which says more
                 continue
             most = 1 if kind == "diverged" else self.patience
-            self._bad[kind] = min(max(self._bad[kind] + (1 if bad(row) else -1), 0), most)
+            change = {True: 1, False: -1, None: 0}[bad(row)]
+            self._bad[kind] = min(max(self._bad[kind] + change, 0), most)
             if kind in self._open and self._bad[kind] == 0:
                 place = self._open.pop(kind)
                 self.alarms[place] = self.alarms[place]._replace(cleared=row["step"])
@@ -334,20 +346,18 @@ def _above(real: Tensor, fake: Tensor) -> Tensor:
     return ((real[:, None] > fake).double() + (real[:, None] == fake).double() / 2).mean(0)
 
 
-def _quarter(kept: Tensor) -> float:
-    """Return the spread of a quarter of the kept reals ``[k, d]``, those nearest to one of them, over that of all; median."""
-    apart = torch.cdist(kept - kept.mean(0), kept - kept.mean(0))
-    near = apart.argsort(1)[:, : len(kept) // 4]
-    inside = apart[near[:, :, None], near[:, None, :]].sum((1, 2)) / (near.shape[1] * (near.shape[1] - 1))
-    return float(inside.median() / (apart.sum() / (len(kept) * (len(kept) - 1))))
+def _references(kept: Tensor, sets: dict[str, Tensor]) -> dict[str, float]:
+    """Return ``quarter``, and for each set ``[n, d]`` the share of the kept reals ``[k, d]`` that it covers.
 
-
-def _covered(kept: Tensor, x: Tensor) -> float:
-    """Return the share of kept reals ``[k, d]`` of whose nearest sixteenth one is the nearest real of some sample.
-
-    The nearest, however far: poor samples that are varied cover all. It rises with the number of samples ``[n, d]``.
+    A quarter is a kept real with its k / 4 nearest; of their spread over that of all, the median. A kept real is covered
+    if one of its k / 16 nearest is the nearest real of some sample. However far: poor samples that are varied cover all.
     """
-    kept, x = kept - kept.mean(0), x - kept.mean(0)
-    hit = torch.zeros(len(kept), dtype=torch.bool)
-    hit[torch.cdist(x, kept).argmin(1)] = True
-    return float(hit[torch.cdist(kept, kept).argsort(1)[:, : len(kept) // 16]].any(1).float().mean())
+    apart, k = torch.cdist(kept, kept), len(kept)
+    near = apart.topk(k // 4, largest=False).indices  # sorted, itself first
+    inside = apart[near[:, :, None], near[:, None, :]].sum((1, 2)) / (near.shape[1] * (near.shape[1] - 1))
+    found = {"quarter": float(inside.median() / (apart.sum() / (k * (k - 1))))}
+    for name, x in sets.items():
+        hit = torch.zeros(k, dtype=torch.bool)
+        hit[torch.cdist(x, kept).argmin(1)] = True
+        found[name] = float(hit[near[:, : k // 16]].any(1).double().mean())
+    return found
