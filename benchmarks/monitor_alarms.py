@@ -222,7 +222,7 @@ def summary(case: Case, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "ill_and_found": sum(e["found"] == e["spells"] for e in ill),
         "false": sum(e["false"] > 0 for e in each),
         "missed": [spell for e in ill for spell in e["missed"]],
-        "delay": statistics.median([d for e in ill for d in e["delays"]] or [float("nan")]),
+        "delay": statistics.median(delays) if (delays := [d for e in ill for d in e["delays"]]) else None,
         "end": dict(Counter(e["end"] for e in each)),
         "others": dict(Counter(kind for e in each for kind in e["others"])),
     }
@@ -258,7 +258,7 @@ def line(name: str, s: dict[str, Any]) -> str:
 
     pairs = (", ".join(f"{key} {n}" for key, n in sorted(s[column].items())) for column in ("end", "others"))
     found, false = rate(s["ill_and_found"], s["ill"]), rate(s["false"], s["runs"])
-    return f"| {name} | {s['runs']} | {s['ill']} | {found} | {s['delay']:g} | {false} | " + " | ".join(pairs) + " |"
+    return f"| {name} | {s['runs']} | {s['ill']} | {found} | {s['delay']} | {false} | " + " | ".join(pairs) + " |"
 
 
 def main() -> None:
