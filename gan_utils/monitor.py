@@ -63,8 +63,8 @@ def _lost(r: dict[str, Any], spread: bool) -> bool | None:
 
 
 def _settled(r: dict[str, Any], bad: bool) -> bool | None:
-    # An untrained G hardly listens to its latents. While its spread reaches new heights, a bad look does not count.
-    return None if bad and r["spread"] >= r["best"] else bad
+    # An untrained G hardly listens to its latents. As long as its spread grows, tenth by tenth, a bad look does not count.
+    return None if bad and r["spread"] == r["mark"] else bad
 
 
 #: kind: (severity, the measure without which nothing is judged, is a look bad (None: does not count), what to say)
@@ -181,8 +181,10 @@ class CollapseMonitor:
         scale, own = float(spread(real - real.mean(0))), float(spread(fake - fake.mean(0)))  # centred: float32 will do
         if scale == 0:
             raise ValueError(f"real must hold different samples; all {len(real)} are equal.")
-        row["spread"], past = own / scale, [r["best"] for r in self._rows if not r["broken"]]
-        row["best"] = max(row["spread"], *past[-1:], 0.0)
+        row["spread"] = row["best"] = row["mark"] = own / scale
+        if past := [r for r in self._rows if not r["broken"]][-1:]:
+            row["best"] = max(row["spread"], past[0]["best"])
+            row["mark"] = row["spread"] if row["spread"] > 1.1 * past[0]["mark"] else past[0]["mark"]
         if self._means is not None:
             row["moved_real"] = float((real.mean(0) - self._means[0]).norm()) / scale
             row["moved"] = float((fake.mean(0) - self._means[1]).norm()) / max(own, 1e-9 * scale)
@@ -350,14 +352,16 @@ def _references(kept: Tensor, sets: dict[str, Tensor]) -> dict[str, float]:
     """Return ``quarter``, and for each set ``[n, d]`` the share of the kept reals ``[k, d]`` that it covers.
 
     A quarter is a kept real with its k / 4 nearest; of their spread over that of all, the median. A kept real is covered
-    if one of its k / 16 nearest is the nearest real of some sample. However far: poor samples that are varied cover all.
+    if one of its nearest sixteenth (of more, where n < 64: so many that four of n reals fall among them) is the nearest
+    real of some sample. However far: poor samples that are varied cover all.
     """
     apart, k = torch.cdist(kept, kept), len(kept)
-    near = apart.topk(k // 4, largest=False).indices  # sorted, itself first
+    order = apart.topk(k // 2, largest=False).indices  # sorted, itself first
+    near = order[:, : k // 4]
     inside = apart[near[:, :, None], near[:, None, :]].sum((1, 2)) / (near.shape[1] * (near.shape[1] - 1))
     found = {"quarter": float(inside.median() / (apart.sum() / (k * (k - 1))))}
     for name, x in sets.items():
         hit = torch.zeros(k, dtype=torch.bool)
         hit[torch.cdist(x, kept).argmin(1)] = True
-        found[name] = float(hit[near[:, : k // 16]].any(1).double().mean())
+        found[name] = float(hit[order[:, : max(k // 16, 4 * k // len(x))]].any(1).double().mean())
     return found
