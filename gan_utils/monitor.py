@@ -115,7 +115,7 @@ class CollapseMonitor:
         features: ``[n, *shape] -> [n, ...]``, in which distances mean something; for large or coloured images.
         keep: reals and fakes to keep, and rows of a batch to look at; at least 64.
         on_alarm: called with each :class:`Alarm`, instead of the warning.
-        name: stands before each message.
+        name: what messages call the GAN.
         seed: of the monitor's own random stream, which picks what is kept.
     """
 
@@ -202,9 +202,7 @@ class CollapseMonitor:
             right = (outputs["d_real"] > turn).double().mean() + (outputs["d_fake"] <= turn).double().mean()
             row["accuracy"] = math.nan if self.outputs == "scores" else float(right) / 2
             row["auc"] = float(_above(outputs["d_real"], outputs["d_fake"]).mean())
-            a, b = (
-                x.logit(1e-6) if self.outputs == "probabilities" else x for x in (outputs["d_real"], outputs["d_fake"])
-            )
+            a, b = outputs.values() if self.outputs != "probabilities" else (x.logit(1e-6) for x in outputs.values())
             row["passed"] = math.nan if self.outputs == "scores" else float((b - a[:, None]).sigmoid().mean())
         if D is None:
             return
@@ -223,9 +221,8 @@ class CollapseMonitor:
             full = len(self._kept[kind]) == self.keep
             place = int(torch.randint(self._seen[kind], (1,), generator=self._rng)) if full else len(self._kept[kind])
             if place < self.keep:
-                self._kept[kind][place : place + 1] = [
-                    tuple(x.clone() for x in row)
-                ]  # a view would keep its whole batch
+                own = tuple(x.clone() for x in row)  # a view would keep its whole batch
+                self._kept[kind][place : place + 1] = [own]
 
     def _judge(self, row: dict[str, Any]) -> list[Alarm]:
         raised = []
@@ -239,10 +236,8 @@ class CollapseMonitor:
                 place = self._open.pop(kind)
                 self.alarms[place] = self.alarms[place]._replace(cleared=row["step"])
             elif kind not in self._open and self._bad[kind] == most:
-                head = f"{self.name}: " if self.name else ""
-                raised.append(
-                    Alarm(row["step"], kind, severity, f"{head}step {row['step']:,}, {kind}: {text.format(**row)}")
-                )
+                text = f"{self.name or 'GAN'}, step {row['step']:,}, {kind}: {text.format(**row)}"
+                raised.append(Alarm(row["step"], kind, severity, text))
                 self._open[kind] = len(self.alarms)
                 self.alarms.append(raised[-1])
         for alarm in raised:
@@ -337,7 +332,9 @@ def _ask(D: nn.Module, *sets: Tensor) -> list[Tensor]:
     try:
         for module in modes:
             module.training = False
-        return [_outputs("D's output", functional_call(D, buffers, (x.to(sets[0]),))) for x in sets]
+        return [_outputs("what D returns", functional_call(D, buffers, (x.to(sets[0]),))) for x in sets]
+    except (RuntimeError, TypeError, IndexError) as error:
+        raise ValueError(f"D cannot take a batch {list(sets[0].shape)} by itself: {error} Leave D out.") from error
     finally:
         for module, mode in modes.items():
             module.training = mode

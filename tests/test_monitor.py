@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
+import json
 import math
+import re
 import warnings
+from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
@@ -78,7 +82,7 @@ def test_shrinking_is_told_once_and_cleared_and_told_again():
     assert [alarm.severity for alarm in monitor.alarms] == ["critical"] * 2 and monitor.active == monitor.alarms[1:]
     row = monitor.table.iloc[7]
     message = monitor.alarms[0].message
-    assert message.startswith("step 7, collapse: ") and f"{row.spread:.2f} of the data's spread" in message
+    assert message.startswith("GAN, step 7, collapse: ") and f"{row.spread:.2f} of the data's spread" in message
     assert f"{row.quarter:.2f}" in message and f"{row.best:.2f}" in message and "R1" in message
 
 
@@ -292,7 +296,7 @@ def test_d_is_put_back_also_when_it_fails():
             raise RuntimeError("no such shape")
 
     D = Fails()
-    with pytest.raises(RuntimeError, match="no such shape"):
+    with pytest.raises(ValueError, match=r"D cannot take a batch \[8, 2\] by itself: no such shape Leave D out"):
         gu.CollapseMonitor().update(0, real=draw(RING, 8, 1), fake=draw(RING, 8, 2), D=D)
     assert D.training
 
@@ -337,7 +341,7 @@ def test_warning_points_at_the_callers_line():
             monitor.update(10 * i, real=draw(RING, 64, 1, i), fake=some_modes([0] if i else range(8), 64, 2, i))
     (warning,) = caught
     assert issubclass(warning.category, gu.CollapseWarning) and warning.filename == __file__
-    assert str(warning.message).startswith("run 7: step 30, collapse: ")
+    assert str(warning.message).startswith("run 7, step 30, collapse: ")
 
 
 def test_callback_instead_of_warning_and_what_update_returns():
@@ -355,7 +359,7 @@ def test_report_says_what_was_seen_and_what_was_not():
         fake = some_modes([0] if 0 < i < 4 else range(8), 64, 2, i)
         monitor.update(100 * i, real=draw(RING, 64, 1, i), fake=fake, **logits(1.0))
     text = monitor.report()
-    assert "9 looks, steps 0 to 800" in text and "[critical, over at step 600] step 300, collapse" in text
+    assert "9 looks, steps 0 to 800" in text and "[critical, over at step 600] GAN, step 300, collapse" in text
     assert "not watched" in text and "gradient" in text and "told apart" not in text.splitlines()[1]
 
 
@@ -463,3 +467,50 @@ def test_bad_options_are_named(options, error, says):
 def test_features_that_fail_are_named():
     with pytest.raises(ValueError, match=r"features\(real\) must hold at least 8 samples, .*; got shape \[64\]"):
         gu.CollapseMonitor(features=lambda x: x[:, 0]).update(0, **GOOD)
+
+
+# ---- the recorded benchmark
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("monitor_alarms", BENCHMARKS / "monitor_alarms.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return json.loads((BENCHMARKS / "recorded" / "monitor_alarms.json").read_text())
+
+
+def test_the_record_is_of_these_cases_and_adds_up(benchmark, recorded):
+    assert recorded.keys() == benchmark.CASES.keys()
+    for name, kept in recorded.items():
+        case = benchmark.CASES[name]
+        assert kept["case"] == case._asdict() and kept["summary"] == json.loads(
+            json.dumps(benchmark.summary(case, kept["runs"]))
+        )
+        assert [run["seed"] for run in kept["runs"]] == list(range(case.seeds))
+        assert re.fullmatch(r"[0-9a-f]{40}", kept["provenance"]["commit"]) and name in kept["provenance"]["command"]
+
+
+def test_the_first_looks_are_those_in_the_record(benchmark, recorded):
+    case, kept = benchmark.CASES["ring-slow-d"], recorded["ring-slow-d"]["runs"][0]
+    again = benchmark.run_by_hand(case._replace(steps=300), 0)
+    assert again["truth"] == kept["truth"][:6] and "C" in again["truth"]
+    assert [a[:2] for a in again["alarms"]] == [a[:2] for a in kept["alarms"] if a[1] <= 300]
+
+
+def test_judging_a_run(benchmark):
+    case = benchmark.Case("ring", 60, 5, 1)
+    run = {"truth": "CCHHCCCCCHHH", "alarms": [["collapse", 35, 55], ["D wins", 5, None], ["dropped", 50, None]]}
+    judged = benchmark.judged(case, run)
+    assert (judged["ill"], judged["spells"], judged["found"], judged["delays"]) == (True, 1, 1, [10])
+    assert (judged["false"], judged["end"], judged["others"], judged["missed"]) == (1, "H!", ["D wins"], [])
+    late = benchmark.judged(case, run | {"alarms": [["collapse", 50, 55]]})
+    assert (late["found"], late["missed"], late["end"]) == (0, [(25, 45)], "H.")
+    assert not benchmark.judged(case, {"truth": "CCCHHHHHHHHH", "alarms": []})["ill"]
