@@ -1,9 +1,23 @@
 """gan_utils: train many small GANs at once, see them collapse, measure it, and mend it. ``import gan_utils as gu``."""
 
-from gan_utils import classifier, critics, data, diagnosis, exercises, losses, metrics, models, optim, penalties, plots
+from gan_utils import (
+    classifier,
+    critics,
+    data,
+    diagnosis,
+    exercises,
+    losses,
+    metrics,
+    models,
+    monitor,
+    optim,
+    penalties,
+    plots,
+)
 from gan_utils.checkpoint import CheckpointError
 from gan_utils.diagnosis import Diagnosis, diagnose
 from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step
+from gan_utils.monitor import CollapseMonitor, CollapseWarning
 from gan_utils.run import Frames, Run, Source
 from gan_utils.runtime import budget, device, generator, mode
 from gan_utils.training import draw_block, fit
@@ -12,6 +26,8 @@ __all__ = [
     "GAN",
     "Batch",
     "CheckpointError",
+    "CollapseMonitor",
+    "CollapseWarning",
     "Diagnosis",
     "Frames",
     "Logs",
@@ -35,6 +51,7 @@ __all__ = [
     "metrics",
     "mode",
     "models",
+    "monitor",
     "optim",
     "penalties",
     "plots",
