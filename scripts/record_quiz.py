@@ -51,9 +51,15 @@ class Digits(NamedTuple):
         _, vectors = torch.linalg.eigh((x - x.mean(0)).T @ (x - x.mean(0)))
         basis = vectors[:, -NUMBERS:].flip(1)
         basis = basis * ((x - x.mean(0)) @ basis).std()  # so that numbers are near 1
-        basis, mean = basis.half().double(), x.mean(0).half().double()
-        order = torch.randperm(len(x), generator=gu.generator(42))
-        return cls(basis, mean, ((x - mean) @ basis / basis.square().sum(0))[order].float())
+        return cls.of(basis.half(), x.mean(0).half())
+
+    @classmethod
+    def of(cls, basis: Tensor, mean: Tensor) -> Digits:
+        """Compute the numbers of all images by a basis and a mean as the file holds them."""
+        basis, mean = basis.double(), mean.double()
+        order = torch.randperm(5_000, generator=gu.generator(42))
+        numbers = (gu.data.mnist().all().flatten(1).double() - mean) @ basis / basis.square().sum(0)
+        return cls(basis, mean, numbers[order].float())
 
     def source(self, n: int) -> gu.data.Points:
         """Return the first n images as a source."""
