@@ -112,3 +112,16 @@ def test_style_and_palette():
     plots.use_style()
     assert plt.rcParams["figure.figsize"][0] * plt.rcParams["figure.dpi"] <= SIDE
     assert len(set(plots.COLOURS)) == 8 and plt.rcParams["axes.prop_cycle"].by_key()["color"] == plots.COLOURS
+
+
+def test_evidence_has_one_scale_for_all_measures():
+    ax = plots.evidence(
+        [("above", 3.0, 1.0, 0.5, 1.5, 2.0), ("below", 0.2, 1.0, 0.9, 1.1, 0.6), ("far", 99.0, 0, 0, 0, 1)]
+    )
+    bars, dots = ax.lines[1::2], ax.lines[2::2]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["above", "below", "far"]
+    np.testing.assert_allclose([dot.get_xdata()[0] for dot in dots], [2, 2, 4])  # twice the way from real to the limit
+    np.testing.assert_allclose(bars[0].get_xdata(), [-0.5, 0.5])
+    np.testing.assert_allclose(bars[1].get_xdata(), [-0.25, 0.25])
+    inside = plots.evidence([("fine", 1.1, 1.0, 0.5, 1.5, 2.0)])
+    assert dots[0].get_color() != inside.lines[2].get_color() and wide(ax) <= SIDE
