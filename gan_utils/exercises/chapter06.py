@@ -44,35 +44,28 @@ def _held(answer: Any) -> None:
     )
 
 
-_WHERE = torch.tensor([5, 3, 0, 0, 5, 1, 2, 0, 0, 2, 1, 1, 4, 1])
-_COLLAPSED = torch.tensor([1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1], dtype=torch.bool)
-
-
-@exercise("6.2", praise="And between two looks it may have gone right round: what we count is a lower bound.")
-def _hops(answer: Any) -> None:
-    given = run_answer(answer, _WHERE.clone(), _COLLAPSED.clone())
-    moved, before, after = _WHERE[1:] != _WHERE[:-1], _COLLAPSED[:-1], _COLLAPSED[1:]
-    only = _WHERE[_COLLAPSED]
-    one_sided = [int((moved & side).sum()) for side in (before, after)]
-    expect(not close(given, int(moved.sum())), "You count every change. Both looks must find the generator collapsed.")
-    for count in one_sided:
-        expect(not close(given, count), "You ask only one of the two looks. It must be collapsed at both.")
+@exercise("6.2", praise="A film that shows no motion may have been taken once a turn.")
+def _hops_seen(answer: Any) -> None:
+    slow = run_answer(answer, 80, 5, 21)
+    expect(not close(slow, 21), "You count looks. A hop lies between two looks, of which there is one pair fewer.")
+    expect(not close(slow, 20), "Two looks within one visit see no hop. Work out the mode at each look, then compare.")
+    expect(close(slow, 10), f"A turn of 80 steps, seen every 5, 21 times: at 8 modes that is 10 hops; yours is {slow}.")
+    once = run_answer(answer, 80, 80, 11)
     expect(
-        not close(given, int((only[1:] != only[:-1]).sum())),
-        "If you drop the looks without collapse first, looks become neighbours that were not, and hops appear.",
+        not close(once, 80),
+        "You count the hops that happen. Looking once a turn, we see the same mode each time, and no hop at all.",
     )
     expect(
-        not close(given, len(only.unique())),
-        "You count the places visited. A generator that returns to a place has hopped again.",
+        not close(once, 10),
+        "After a full turn the generator is back at mode 0: take the mode modulo 8 before you compare.",
     )
+    expect(close(once, 0), f"Looking once in a turn of 80 steps we see 0 hops; yours is {once}.")
+    fast = run_answer(answer, 80, 30, 11)
     expect(
-        not close(given, int((before & after).sum())),
-        "You count the pairs of looks that find it collapsed. It must also have changed its place.",
+        not close(fast, 30),
+        "Two looks show at most one hop, however many modes lie between. Count pairs that differ, not modes passed.",
     )
-    wanted = int((moved & before & after).sum())
-    expect(close(given, wanted), f"There are {wanted} hops in the example; yours finds {given}.")
-    resting = run_answer(answer, torch.tensor([4, 4, 4]), torch.ones(3, dtype=torch.bool))
-    expect(close(resting, 0), f"A generator that rests does not hop; yours finds {resting}.")
+    expect(close(fast, 10), f"Every 30 steps it has moved on by 3 modes: 10 hops between 11 looks; yours is {fast}.")
 
 
 @exercise("6.3", praise="For small rates that is about 3 / rate: the rule of three.")

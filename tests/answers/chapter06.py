@@ -13,8 +13,8 @@ def good(x, means, std, nearest_only=False):
     return torch.bincount(mode, minlength=len(means))
 
 
-def moved(where):
-    return where[1:] != where[:-1]
+def modes(period, every, looks):
+    return 8 * every * torch.arange(looks) // period
 
 
 def steps(angle):
@@ -32,13 +32,12 @@ WRONG = {
         (lambda x, means, std: (good(x, means, std) >= len(x) / 20).sum(), "an entry for each"),
     ],
     "6.2": [
-        (lambda where, collapsed: moved(where).sum(), "every change"),
-        (lambda where, collapsed: (moved(where) & collapsed[1:]).sum(), "only one of the two looks"),
-        (lambda where, collapsed: (moved(where) & collapsed[:-1]).sum(), "only one of the two looks"),
-        (lambda where, collapsed: moved(where[collapsed]).sum(), "drop the looks"),
-        (lambda where, collapsed: len(where[collapsed].unique()), "places visited"),
-        (lambda where, collapsed: (collapsed[1:] & collapsed[:-1]).sum(), "pairs of looks"),
-        (lambda where, collapsed: max(6, len(where) - 8), "that rests does not hop"),
+        (lambda period, every, looks: looks, "count looks"),
+        (lambda period, every, looks: looks - 1, "within one visit"),
+        (lambda period, every, looks: 8 * every * (looks - 1) // period, "hops that happen"),
+        (lambda period, every, looks: (modes(period, every, looks).diff() != 0).sum(), "modulo 8"),
+        (lambda period, every, looks: (modes(period, every, looks).diff() % 8).sum(), "at most one hop"),
+        (lambda period, every, looks: 0, "that is 10 hops"),
     ],
     "6.3": [
         (lambda rate: math.log(0.05) / math.log(1 - rate), "round up"),
