@@ -15,7 +15,7 @@ from gan_utils import checks
 from gan_utils.data import Mixture
 from gan_utils.run import Frames, Run
 
-__all__ = ["COLOURS", "evidence", "film", "history", "images", "lines", "points", "use_style"]
+__all__ = ["COLOURS", "evidence", "film", "heatmap", "history", "images", "lines", "points", "use_style"]
 
 #: Okabe and Ito's palette, distinct to colour-blind eyes: blue, orange, green, pink, sky, vermilion, yellow, black.
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"]
@@ -84,6 +84,45 @@ def history(
         ax.plot(wide.index, wide.median(axis=1), color=colour, linewidth=1.8)
         ax.set(title=label, xlabel="step")
     return axes
+
+
+def heatmap(
+    values: Sequence[Sequence[float]] | Tensor,
+    *,
+    rows: Sequence[object],
+    columns: Sequence[object],
+    xlabel: str,
+    ylabel: str,
+    limits: tuple[float, float] = (0.0, 1.0),
+    form: str = ".0%",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw ``values [rows, columns]`` as coloured cells with their numbers in them, the first row at the bottom.
+
+    Args:
+        rows, columns: a label for each row and each column, shown with ``str``.
+        limits: the values of the darkest and the lightest colour (cividis, which colour-blind eyes order alike).
+        form: how a number is written, a format specification; NaN is an empty cell.
+
+    Raises ValueError or TypeError for values that are no table, or labels that do not fit it.
+    """
+    table = checks.shaped("values", torch.as_tensor(values, dtype=torch.float64), None, None)
+    for name, labels, count in zip(("rows", "columns"), (rows, columns), table.shape, strict=True):
+        if len(labels) != count:
+            raise ValueError(f"{name} must have a label for each of the {count} {name} of values; got {len(labels)}.")
+    with plt.rc_context(STYLE):
+        ax = ax or plt.subplots()[1]
+        shown = ax.imshow(table.numpy(), cmap="cividis", vmin=limits[0], vmax=limits[1], aspect="auto", origin="lower")
+        for (row, column), value in np.ndenumerate(table.numpy()):
+            if np.isfinite(value):
+                dark = shown.norm(value) < 0.5  # cividis grows evenly from dark blue to yellow
+                colour = "white" if dark else "black"
+                ax.text(column, row, format(value, form), ha="center", va="center", fontsize=9, color=colour)
+        ax.set(xlabel=xlabel, ylabel=ylabel, xticks=range(len(columns)), yticks=range(len(rows)))
+        ax.set_xticklabels([str(label) for label in columns])
+        ax.set_yticklabels([str(label) for label in rows])
+        ax.grid(False)
+    return ax
 
 
 def points(
