@@ -13,6 +13,7 @@ from gan_utils import (
     penalties,
     plots,
     terms,
+    zoo,
 )
 from gan_utils.checkpoint import CheckpointError
 from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step, unrolled
@@ -51,4 +52,5 @@ __all__ = [
     "step",
     "terms",
     "unrolled",
+    "zoo",
 ]

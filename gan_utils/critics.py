@@ -57,7 +57,7 @@ class Spectral(nn.Module):
         super().__init__()
         self.D = D
         for name, weight in self._weights():
-            self.register_buffer(self._vector(name), torch.empty(weight.shape[0]))
+            self.register_buffer(self._vector(name), weight.detach().new_empty(weight.shape[0]))
         self.reset_parameters()
 
     def _weights(self) -> Iterator[tuple[str, Tensor]]:
@@ -71,7 +71,7 @@ class Spectral(nn.Module):
     def reset_parameters(self) -> None:
         """Draw the vectors u, and let them come near the weights as these are now."""
         for name, weight in self._weights():
-            u = torch.randn(weight.shape[0])
+            u = torch.randn(weight.shape[0], dtype=weight.dtype)
             for _ in range(15):
                 u = _power(weight.flatten(1), u)[0]
             getattr(self, self._vector(name)).copy_(u)
