@@ -171,7 +171,7 @@ class Functional:
         self.encodes = isinstance(getattr(template, "encoder", None), nn.Module)
         self._train = _seed(template).train()
         self._eval = copy.deepcopy(self._train).eval()
-        self._headless = _headless(self._train)
+        self._headless = _headless(self._train) if role == "D" else nn.Identity()
         self._seeded = _seeded(self._train) + _seeded(self._headless)
         buffers = [name for name, _ in template.named_buffers()]
         self._keys = [name for name in buffers if name.split(".")[-1] == _KEY]
@@ -227,6 +227,10 @@ class Functional:
     def features(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int = 0) -> Tensor:
         """Return what enters the last layer of weights, the one that was added last: ``[B, *shape] -> [B, F]``."""
         return functional_call(self._headless, self._tensors(params, buffers, x, key), (x,)).flatten(1)
+
+    def encode(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int = 0) -> Tensor:
+        """Return what the encoder beside a generator says of samples: ``[B, *shape] -> [B, *]``."""
+        return self(params, buffers, x, key, encode=True)[0]
 
     def _tensors(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int) -> Tensors:
         for part in self._seeded:

@@ -232,8 +232,8 @@ def g_objective(
     sample, fake, real, buffers = _shown(gan, params, buffers, real, z, key + 4)
     on_fake, d_buffers = gan.D(D.params, D.buffers, fake, key + 5)
     loss = gan.loss.g(_logits(on_fake), lambda: _logits(gan.D(D.params, D.buffers, real, key + 6)[0])).mean()
-    features = lambda x: gan.D.features(D.params, D.buffers, x, key + 5)  # noqa: E731 - for the terms alone
-    encode = lambda x: gan.G(params, buffers, x, key + 7, encode=True)[0]  # noqa: E731
+    features = partial(gan.D.features, D.params, D.buffers, key=key + 5)
+    encode = partial(gan.G.encode, params, buffers, key=key + 7)
     for term in gan.terms:
         loss = loss + term(View(z, sample, fake, real, features, encode))
     return loss, (buffers, d_buffers)

@@ -77,15 +77,16 @@ class Networks:
 
     def critic(self, m: int = 1, look: Callable[[int], nn.Module] | None = None, adds: int = 0) -> nn.Module:
         """Return a discriminator of packs of m samples; ``look(features)`` goes before its last layer, and adds features."""
-        if self.kind == "dcgan":
-            D = models.DCGANDiscriminator(channels=m * self.shape[0], norm=False)
-            body, head = D.layers[:-1], D.layers[-1]
-        else:
-            D = self.reader(1, m * self.size)
-            body, head = D[:-1], D[-1]
+        m, deep = checks.integer("m", m), self.kind == "dcgan"
+        D = models.DCGANDiscriminator(channels=m * self.shape[0], norm=False) if deep else self.reader(1, m * self.size)
         if look is None:
             return D
-        return nn.Sequential(*body, look(head.in_features), nn.Linear(head.in_features + adds, 1))
+        *body, head = D.layers if deep else D
+        layers = nn.Sequential(*body, look(head.in_features), nn.Linear(head.in_features + adds, 1))
+        if not deep:
+            return layers
+        D.layers = layers  # inside D, so that it is drawn as DCGAN asks
+        return D
 
     def reader(self, outputs: int, inputs: int | None = None) -> nn.Module:
         """Return an MLP with leaky ReLUs from samples (or ``inputs`` numbers): an encoder, a classifier, a D of pairs."""
@@ -106,8 +107,9 @@ class Networks:
 class Recipe:
     """A variant by name.
 
-    ``paper`` is a key of the book's bibliography, ``formula`` LaTeX, ``cost`` the passes of a step in units of the plain
-    GAN's (K: steps ahead, B: batch), ``trap`` what to look out for. ``make(networks, **settings)`` returns the GAN.
+    ``paper`` is a key of the book's bibliography, ``formula`` LaTeX, ``trap`` what to look out for. ``cost`` is the
+    arithmetic of a step in units of the plain GAN's: the matrix products on the MLPs for images (K: steps ahead; what else
+    grows with the batch B stands as O). ``make(networks, **settings)`` returns the GAN.
     """
 
     name: str
@@ -164,7 +166,7 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
         source: the data; only its ``shape`` matters.
         networks: ``"mlp"`` or, for images of 28 x 28, ``"dcgan"``.
         lr: Adam's step size, see :class:`Networks`. Recipes with another optimiser scale theirs alike.
-        changes: the recipe's own settings (``m=3`` for ``"pacgan"``; see :attr:`Recipe.settings`), or any argument of
+        changes: the recipe's own settings (``m=3`` for ``"pacgan"``; see ``Recipe.settings``), or any argument of
             :class:`~gan_utils.gan.GAN`, which replaces the recipe's.
 
     Raises:
@@ -215,7 +217,7 @@ def hinge(n: Networks) -> GAN:
     return n.gan(loss="hinge")
 
 
-@_recipe("wgan", "arjovsky2017wgan", "4", r"\ell_D = b - a,\quad \ell_G = -b,\quad |\phi_i| \le 0.01")
+@_recipe("wgan", "arjovsky2017wgan", "3", r"\ell_D = b - a,\quad \ell_G = -b,\quad |\phi_i| \le 0.01")
 def wgan(n: Networks, limit: float = 0.01, d_steps: int = 5) -> GAN:
     """The Wasserstein GAN, clipped.
 
@@ -227,7 +229,7 @@ def wgan(n: Networks, limit: float = 0.01, d_steps: int = 5) -> GAN:
 
 
 @_recipe(
-    "wgan-gp", "gulrajani2017", "6", r"\ell_D = b - a + \lambda (\lVert \nabla D(u x + (1 - u) G(z)) \rVert - 1)^2"
+    "wgan-gp", "gulrajani2017", "5.5", r"\ell_D = b - a + \lambda (\lVert \nabla D(u x + (1 - u) G(z)) \rVert - 1)^2"
 )
 def wgan_gp(n: Networks, weight: float = 0.1, d_steps: int = 5) -> GAN:
     """The Wasserstein GAN with gradient penalty.
@@ -279,7 +281,7 @@ def r1_r2(n: Networks, gamma: float = 1.0) -> GAN:
     return n.gan(penalties=(penalties.r1(gamma), penalties.r2(gamma)))
 
 
-@_recipe("relativistic", "jolicoeur2019", "1.3", _RELATE)
+@_recipe("relativistic", "jolicoeur2019", "1.1", _RELATE)
 def relativistic(n: Networks) -> GAN:
     """The relativistic GAN.
 
@@ -291,7 +293,7 @@ def relativistic(n: Networks) -> GAN:
 @_recipe(
     "r3gan",
     "huang2024",
-    "2",
+    "2.1",
     _RELATE + _R1 + _R2,
 )
 def r3gan(n: Networks, gamma: float = 1.0) -> GAN:
@@ -302,7 +304,7 @@ def r3gan(n: Networks, gamma: float = 1.0) -> GAN:
     return n.gan(loss="relativistic", penalties=(penalties.r1(gamma), penalties.r2(gamma)))
 
 
-@_recipe("spectral", "miyato2018", "1.1", r"W \leftarrow W / \sigma_{\max}(W)")
+@_recipe("spectral", "miyato2018", "1", r"W \leftarrow W / \sigma_{\max}(W)")
 def spectral(n: Networks) -> GAN:
     """Spectral normalisation, with the hinge loss.
 
@@ -337,7 +339,7 @@ def minibatch_stddev(n: Networks, group: int = 4) -> GAN:
     return n.gan(D=n.critic(look=lambda _: critics.MinibatchStddev(group), adds=1))
 
 
-@_recipe("feature-matching", "salimans2016", "1.3", r"\ell_G = \lVert \mathbb{E} f(x) - \mathbb{E} f(G(z)) \rVert^2")
+@_recipe("feature-matching", "salimans2016", "1.2", r"\ell_G = \lVert \mathbb{E} f(x) - \mathbb{E} f(G(z)) \rVert^2")
 def feature_matching(n: Networks, weight: float = 1.0) -> GAN:
     """Feature matching.
 
@@ -358,7 +360,7 @@ def pacgan(n: Networks, m: int = 2) -> GAN:
 @_recipe(
     "unrolled",
     "metz2017",
-    "1 + 2K",
+    "1 + 1.5K",
     r"\ell_G = \mathrm{sp}(-D_{\phi_K(\theta)}(G(z))),\quad \phi_{k+1} = \phi_k - h \nabla_\phi \ell_D",
 )
 def unrolled_gan(n: Networks, k: int = 5, through: bool = True) -> GAN:
@@ -369,7 +371,7 @@ def unrolled_gan(n: Networks, k: int = 5, through: bool = True) -> GAN:
     return n.gan(play=unrolled(k, through))
 
 
-@_recipe("veegan", "srivastava2017", "1.7", r"D(x, E(x)),\ D(G(z), z),\quad \ell_G = -b + \lVert z - E(G(z)) \rVert^2")
+@_recipe("veegan", "srivastava2017", "1.6", r"D(x, E(x)),\ D(G(z), z),\quad \ell_G = -b + \lVert z - E(G(z)) \rVert^2")
 def veegan(n: Networks, weight: float = 1.0) -> GAN:
     """VEEGAN.
 
@@ -378,7 +380,7 @@ def veegan(n: Networks, weight: float = 1.0) -> GAN:
     return replace(ali(n), loss="reverse_kl", terms=terms.reconstruction(weight))
 
 
-@_recipe("ali", "dumoulin2017", "1.7", r"D(x, E(x)),\ D(G(z), z),\quad \ell_G = \mathrm{sp}(-b) + \mathrm{sp}(a)")
+@_recipe("ali", "dumoulin2017", "1.6", r"D(x, E(x)),\ D(G(z), z),\quad \ell_G = \mathrm{sp}(-b) + \mathrm{sp}(a)")
 def ali(n: Networks) -> GAN:
     """Adversarially learned inference.
 
@@ -416,7 +418,7 @@ def gdpp(n: Networks, weight: float = 1.0) -> GAN:
     return n.gan(terms=terms.gdpp(weight))
 
 
-@_recipe("mixture", "hoang2018", "1.2", r"\ell_G = \mathrm{sp}(-b) - \beta \log C_k(G_k(z))")
+@_recipe("mixture", "hoang2018", "1.5", r"\ell_G = \mathrm{sp}(-b) - \beta \log C_k(G_k(z))")
 def mixture(n: Networks, k: int = 8, weight: float = 1.0) -> GAN:
     """A mixture of generators (MGAN).
 
@@ -426,7 +428,7 @@ def mixture(n: Networks, k: int = 8, weight: float = 1.0) -> GAN:
     return n.gan(G=models.WithEncoder(G, n.reader(k)), terms=terms.telling_apart(weight))
 
 
-@_recipe("consensus", "mescheder2017", "2.5", r"v - \tfrac{\gamma}{2} \nabla \lVert v \rVert^2")
+@_recipe("consensus", "mescheder2017", "4", r"v - \tfrac{\gamma}{2} \nabla \lVert v \rVert^2")
 def consensus_optimisation(n: Networks, gamma: float = 1.0) -> GAN:
     """Consensus optimisation.
 
@@ -519,7 +521,7 @@ def replayed(n: Networks, size: int = 1_024, share: float = 0.5) -> GAN:
     return n.gan(replay=memory.replay(size, share))
 
 
-@_recipe("diffaugment", "zhao2020", "1.1", r"D(T(x)),\ D(T(G(z)))")
+@_recipe("diffaugment", "zhao2020", "1", r"D(T(x)),\ D(T(G(z)))")
 def diffaugment(n: Networks) -> GAN:
     """DiffAugment.
 
