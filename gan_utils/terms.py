@@ -78,8 +78,8 @@ def gdpp(weight: float = 1.0) -> Term:
 
     L = F F^T, ``[B, B]``, with rows of F of length one. The term is ``1e-4 * mean (l_fake - l_real)^2 - sum_i w_i |cos_i|``:
     eigenvalues l in ascending order, cos_i between the i-th eigenvectors, w the real eigenvalues scaled to [0, 1]; 1e-4 as
-    in the authors' code. That code takes cos_i as it comes; but an eigenvector's sign means nothing, so we take |cos_i|.
-    The eigenvectors say how the *samples of this batch* take part, real and fake ones of the same number being compared.
+    in the authors' code. That code takes cos_i as it comes; but an eigenvector's sign means nothing, so we take its size.
+    The eigenvectors say how the samples of this batch take part: the i-th fake one is compared with the i-th real one.
     """
 
     def value(view: View) -> Tensor:
