@@ -1,9 +1,24 @@
 """gan_utils: train many small GANs at once, see them collapse, measure it, and mend it. ``import gan_utils as gu``."""
 
-from gan_utils import classifier, critics, data, diagnosis, exercises, losses, metrics, models, optim, penalties, plots
+from gan_utils import (
+    classifier,
+    critics,
+    data,
+    diagnosis,
+    exercises,
+    losses,
+    memory,
+    metrics,
+    models,
+    optim,
+    penalties,
+    plots,
+    terms,
+    zoo,
+)
 from gan_utils.checkpoint import CheckpointError
 from gan_utils.diagnosis import Diagnosis, diagnose
-from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step
+from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step, unrolled
 from gan_utils.run import Frames, Run, Source
 from gan_utils.runtime import budget, device, generator, mode
 from gan_utils.training import draw_block, fit
@@ -32,6 +47,7 @@ __all__ = [
     "fit",
     "generator",
     "losses",
+    "memory",
     "metrics",
     "mode",
     "models",
@@ -39,4 +55,7 @@ __all__ = [
     "penalties",
     "plots",
     "step",
+    "terms",
+    "unrolled",
+    "zoo",
 ]

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 
 from gan_utils import checks, runtime
 from gan_utils.checkpoint import CheckpointError, load_tensors, save_tensors
-from gan_utils.gan import GAN, Logs, State
+from gan_utils.gan import GAN, Logs, State, pairs
 
 __all__ = ["Frames", "Run", "Source"]
 
@@ -101,13 +101,18 @@ class Run:
 
     @torch.no_grad()
     def judge(self, x: Tensor) -> Tensor:
-        """Return each member's logits ``[seeds, n]`` on given samples: ``[n, *shape]``, or its own ``[seeds, n, *shape]``."""
+        """Return each member's logits ``[seeds, n]`` on given samples: ``[n, *shape]``, or its own ``[seeds, n, *shape]``.
+
+        In a joint game D judges each sample with the code that the member's encoder gives it, as it judges real ones.
+        """
         shared = x.ndim == 1 + len(self.source.shape)
         members = []
         for i in range(len(self.seeds)):
-            p, b = tree_map(lambda t, i=i: t[i], (self.state.D.params, self.state.D.buffers))
+            G, D = tree_map(lambda t, i=i: t[i], (self.state.G, self.state.D))
             mine = (x if shared else x[i]).to(self.device)
-            members.append(self.gan.D(p, b, mine, training=False)[0].flatten().cpu())
+            if self.gan.joint:
+                mine = pairs(mine, self.gan.G(G.params, G.buffers, mine, training=False, encode=True)[0])
+            members.append(self.gan.D(D.params, D.buffers, mine, training=False)[0].flatten().cpu())
         return torch.stack(members)
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import signal
 import threading
 import time
@@ -25,7 +26,7 @@ from torch.func import vmap
 from torch.utils._pytree import tree_map
 
 from gan_utils import checks, runtime
-from gan_utils.gan import GAN, Batch, Logs, Player, State, step
+from gan_utils.gan import GAN, Batch, Logs, Player, State, pairs, step
 from gan_utils.optim import Optimizer
 from gan_utils.progress import Progress
 from gan_utils.run import Run, Source
@@ -51,7 +52,8 @@ def draw_block(gan: GAN, source: Source, seed: int, block: int, batch: int) -> B
     k = gan.d_steps
     x = source.sample(BLOCK * k * batch, generator).reshape(BLOCK, k, batch, *source.shape)
     z = torch.randn(BLOCK, k + 1, batch, gan.latent, generator=generator)
-    noise = torch.rand(BLOCK, k, *_noise_shape(gan, batch, source.shape), generator=generator)
+    judged = (math.prod(source.shape) + gan.latent,) if gan.joint else source.shape
+    noise = torch.rand(BLOCK, k, *_noise_shape(gan, batch, judged), generator=generator)
     key = torch.randint(2**31, (BLOCK,), generator=generator)
     return Batch(x, z, noise, key)
 
@@ -200,7 +202,13 @@ def _checked(gan: GAN, source: Source, batch: int) -> GAN:
         raise ValueError(
             f"G gives {list(fake.shape)} for latents {list(z.shape)}, but the data are {list(real.shape)}."
         )
-    logits = _try_network("D", gan.D, state.D.params, state.D.buffers, real, f"data {list(real.shape)}")
+    judged = "data"
+    if gan.joint:
+        encoder = partial(gan.G, encode=True)
+        code = _try_network("G's encoder", encoder, state.G.params, state.G.buffers, real, f"data {list(real.shape)}")
+        checks.shaped("G's encoder(data)", code, batch, gan.latent)
+        judged, real, fake = "pairs", pairs(real, code), pairs(fake, z)
+    logits = _try_network("D", gan.D, state.D.params, state.D.buffers, real, f"{judged} {list(real.shape)}")
     if logits.ndim not in (1, 2) or logits.numel() != logits.shape[0] or batch % logits.shape[0]:
         raise ValueError(f"D must give one logit a sample, [{batch}] or [{batch}, 1]; it gives {list(logits.shape)}.")
     if gan.together is None:
