@@ -10,6 +10,7 @@ from gan_utils import (
     memory,
     metrics,
     models,
+    monitor,
     optim,
     penalties,
     plots,
@@ -19,6 +20,7 @@ from gan_utils import (
 from gan_utils.checkpoint import CheckpointError
 from gan_utils.diagnosis import Diagnosis, diagnose
 from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step, unrolled
+from gan_utils.monitor import CollapseMonitor, CollapseWarning
 from gan_utils.run import Frames, Run, Source
 from gan_utils.runtime import budget, device, generator, mode
 from gan_utils.training import draw_block, fit
@@ -27,6 +29,8 @@ __all__ = [
     "GAN",
     "Batch",
     "CheckpointError",
+    "CollapseMonitor",
+    "CollapseWarning",
     "Diagnosis",
     "Frames",
     "Logs",
@@ -51,6 +55,7 @@ __all__ = [
     "metrics",
     "mode",
     "models",
+    "monitor",
     "optim",
     "penalties",
     "plots",
