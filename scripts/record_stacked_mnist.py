@@ -1,12 +1,13 @@
-"""Record the small pair on stacked MNIST for chapter 10: ``python scripts/record_stacked_mnist.py``.
+"""Record small pairs on stacked MNIST for chapter 10: ``python scripts/record_stacked_mnist.py``.
 
-Two recipes with the quarter-size discriminator: ``plain``, and ``pac2``, which judges two stacks at once. Writes
-book/2-collapse/recorded/stacked-mnist.npz (no pickled objects): for each recipe its losses; over the steps, what 1,000
-stacks of each seed cover; at the end, how often each of the 1,000 triples is found in 25,600 stacks, by arg-max and with
-"no digit" refused; stacks of seed 0 over the steps and of each seed at the end; and, as JSON, how each was made. One process
-a recipe, one thread a process. A run that was stopped goes on from its checkpoint, in the folder for temporary files.
-``--only pac2`` records that one and keeps the rest. With ``--test-images`` and ``--test-labels`` it also records, as
-``judge/confusion``, what the frozen classifier says of digits that it was not trained on.
+Three recipes: ``plain``, the pair of the unrolled protocol with the quarter-size discriminator; ``pac2``, the same, judging
+two stacks at once; ``dcgan``, chapter 5's pair. Writes book/2-collapse/recorded/stacked-mnist.npz (no pickled objects): for
+each recipe its losses; over the steps, what 1,000 stacks of each seed cover; at the end, how often each of the 1,000 triples
+is found in 25,600 stacks, by arg-max and with "no digit" refused; stacks of seed 0 over the steps and of each seed at the
+end; and, as JSON, how each was made. One process a recipe, one thread a process. A run that was stopped goes on from its
+checkpoint, in the folder for temporary files. ``--only pac2`` records that one and keeps the rest. With ``--test-images``
+and ``--test-labels`` it also records, as ``judge/confusion``, what the frozen classifier says of digits that it was not
+trained on.
 """
 
 from __future__ import annotations
@@ -25,22 +26,26 @@ from recording import ROOT, Made, columns, grey, provenance, record
 import gan_utils as gu
 
 OUT = ROOT / "book" / "2-collapse" / "recorded" / "stacked-mnist.npz"
-PACKED = {"plain": 1, "pac2": 2}  # stacks that D judges at once
-SEEDS, STEPS, BATCH = 3, 3_000, 64
+SEEDS = 3
+STEPS = {"plain": 2_000, "pac2": 2_000, "dcgan": 2_000}
+BATCH = {"plain": 64, "pac2": 64, "dcgan": 32}
 # The protocol has 1e-4 and 2e-4, batches of 128, and 500,000 steps. In less than a hundredth of the steps we take ten times
 # as large ones, or nothing would be seen at all.
 LR_G, LR_D = 1e-3, 2e-3
 EVERY, MEASURED, AT_LAST = 250, 1_000, 25_600  # steps between measurements; stacks in each; stacks at the end
-FRAMES, SHOWN, LEVELS = 7, 12, 16  # moments; stacks kept of a seed at each; levels of grey
+AT_ONCE = 1_280  # of these: all at once would be a gigabyte
+FILMED, SHOWN, LEVELS = 500, 12, 16  # steps between frames; stacks in each; levels of grey
 NAMES = ("modes", "accepted", "reverse_kl", "spread", "none")
 
 
 def recipe(name: str) -> gu.GAN:
-    """Return the pair of the unrolled protocol; D's first layer grows with what it is shown, its width does not."""
-    m = PACKED[name]
-    D = gu.models.StackedDiscriminator("quarter", channels=3 * m)
+    """Return the recipe of a name; packing widens the input of D's first layer, and nothing else."""
+    if name == "dcgan":
+        G, D = gu.models.DCGANGenerator(width=32, channels=3), gu.models.DCGANDiscriminator(width=16, channels=3)
+        return gu.GAN(G, D, opt_g=gu.optim.adam(2e-3), opt_d=gu.optim.adam(1e-3))
+    G, D = gu.models.StackedGenerator(), gu.models.StackedDiscriminator("quarter", channels=6 if name == "pac2" else 3)
     opt_g, opt_d = (gu.optim.adam(lr, betas=(0.5, 0.99)) for lr in (LR_G, LR_D))
-    return gu.GAN(gu.models.StackedGenerator(), gu.critics.Pac(D, m) if m > 1 else D, opt_g=opt_g, opt_d=opt_d)
+    return gu.GAN(G, gu.critics.Pac(D, 2) if name == "pac2" else D, opt_g=opt_g, opt_d=opt_d)
 
 
 def judged(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -74,8 +79,8 @@ def measure(step: int, run: gu.Run) -> dict[str, torch.Tensor]:
 def counts_at_last(run: gu.Run) -> np.ndarray:
     """Return how often each triple is found in 25,600 stacks, by arg-max and strictly, int16 [seeds, 2, 1000]."""
     counts = torch.zeros(len(run.seeds), 2, 1_000, dtype=torch.int64)
-    for part in range(AT_LAST // 1_280):  # part by part: all at once are a gigabyte
-        for i, images in enumerate(run.sample(1_280, seed=1 + part)):
+    for part in range(AT_LAST // AT_ONCE):
+        for i, images in enumerate(run.sample(AT_ONCE, seed=1 + part)):
             digit, is_digit = judged(images)
             for j, label in enumerate((triples(digit), triples(digit, is_digit))):
                 counts[i, j] += gu.metrics.label_coverage(label, 1_000).counts
@@ -85,19 +90,19 @@ def counts_at_last(run: gu.Run) -> np.ndarray:
 def train(name: str) -> Made:
     """Train one recipe over the seeds; return its arrays, and what was trained and how fast."""
     torch.set_num_threads(1)
-    checkpoint = Path(tempfile.gettempdir(), f"stacked-mnist-{name}-{SEEDS}-{STEPS}.safetensors")
+    checkpoint = Path(tempfile.gettempdir(), f"stacked-mnist-{name}-{SEEDS}-{STEPS[name]}.safetensors")
     run = gu.fit(
         recipe(name),
         gu.data.stacked_mnist(),
-        steps=STEPS,
+        steps=STEPS[name],
         seeds=SEEDS,
-        batch=BATCH,
+        batch=BATCH[name],
         device="cpu",
         compile=False,  # compiling these convolutions takes minutes, and makes a step slower
         log_every=10,
         callbacks=[measure],
         callback_every=EVERY,
-        frames=FRAMES,
+        frames=STEPS[name] // FILMED + 1,
         frame_size=SHOWN,
         checkpoint=checkpoint,
     )
@@ -125,7 +130,7 @@ def confusion(images: Path, labels: Path) -> Made:
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", choices=list(PACKED), default=list(PACKED), metavar="RECIPE")
+    parser.add_argument("--only", nargs="*", choices=list(STEPS), default=list(STEPS), metavar="RECIPE")
     parser.add_argument("--test-images", type=Path, help="IDX file, for measuring the classifier only")
     parser.add_argument("--test-labels", type=Path, help="IDX file")
     parser.add_argument("--out", type=Path, default=OUT)
