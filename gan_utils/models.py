@@ -1,4 +1,4 @@
-"""The networks of the book, as ordinary modules: small MLPs, the reference MNIST pair, DCGAN for 28 x 28, the Dirac-GAN.
+"""The networks of the book, as modules: small MLPs, the MNIST pair, DCGAN for 28 x 28, the stacked-MNIST pair, the Dirac-GAN.
 
 Generators carry ``latent``, the length of their input. Discriminators end in one logit, without a sigmoid.
 """
@@ -19,6 +19,8 @@ __all__ = [
     "DiracDiscriminator",
     "DiracGenerator",
     "Generators",
+    "StackedDiscriminator",
+    "StackedGenerator",
     "WithEncoder",
     "mlp",
     "mnist_discriminator",
@@ -176,6 +178,77 @@ class Generators(nn.Module):
 
     def extra_repr(self) -> str:
         return f"k={self.k}"
+
+
+class StackedGenerator(nn.Module):
+    """The small generator for stacked MNIST of Metz et al. (2017): ``[B, 256] -> [B, 3, 28, 28]`` in [-1, 1].
+
+    A linear layer to 4 x 4 maps of 64 channels, transposed convolutions (3 x 3, stride 2) to 32, 16 and 8, each with
+    BatchNorm and ReLU, and a 3 x 3 convolution to three channels with tanh. The paper gives the widths; how 4 becomes 28
+    we take from PacGAN's code (Lin et al., 2018): 4 -> 7 -> 14 -> 28, that is padding 1, and one more row and column
+    (``output_padding``) in the last two. So are BatchNorm after the linear layer, and weights N(0, 0.02). Ours has no
+    biases where BatchNorm, which follows, would take them out again.
+    """
+
+    def __init__(self, latent: int = 256) -> None:
+        super().__init__()
+        self.latent = checks.integer("latent", latent)
+        self.first = nn.Linear(latent, 16 * 64, bias=False)
+        layers = [nn.BatchNorm2d(64), nn.ReLU()]
+        for width, extra in ((32, 0), (16, 1), (8, 1)):
+            up = nn.ConvTranspose2d(2 * width, width, 3, stride=2, padding=1, output_padding=extra, bias=False)
+            layers += [up, nn.BatchNorm2d(width), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(8, 3, 3, padding=1), nn.Tanh())
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weights."""
+        _normal_init(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        # Channels innermost in memory, as in PacGAN's code: on a CPU these convolutions then take half the time.
+        return self.layers(self.first(z).view(-1, 4, 4, 64).permute(0, 3, 1, 2))
+
+
+SIZES = {"quarter": 2, "half": 4}  # channels of the first layer; G's last layers have 8
+
+
+class StackedDiscriminator(nn.Module):
+    """The discriminators that go with it: ``[B, channels, 28, 28] -> [B, 1]``; convolutions 3 x 3 of stride 2, leaky 0.3.
+
+    ``size="quarter"`` has 2, 4 and 8 channels, ``"half"`` 4, 8 and 16, of G's 8, 16 and 32: in parameters D is several
+    hundred times smaller than G. BatchNorm follows every convolution, the first too, as in PacGAN's code. For PacGAN give
+    three channels for each packed stack, ``Pac(StackedDiscriminator("quarter", channels=6), 2)``; the width stays.
+    """
+
+    def __init__(self, size: str = "quarter", channels: int = 3) -> None:
+        super().__init__()
+        width = SIZES[checks.choice("size", size, SIZES)]
+        widths = (checks.integer("channels", channels), width, 2 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for n_in, n_out in pairwise(widths):
+            down = nn.Conv2d(n_in, n_out, 3, stride=2, padding=1, bias=False)
+            layers += [down, nn.BatchNorm2d(n_out), nn.LeakyReLU(0.3)]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * width * 16, 1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weights."""
+        _normal_init(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+def _normal_init(module: nn.Module) -> None:
+    # As PacGAN's code: weights N(0, 0.02), no shift, and, unlike DCGAN's, BatchNorm begins at scale 1 exactly.
+    for part in module.modules():
+        if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.normal_(part.weight, 0.0, 0.02)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.BatchNorm2d):
+            part.reset_parameters()
 
 
 class DiracGenerator(nn.Module):

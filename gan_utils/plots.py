@@ -156,7 +156,10 @@ def _scatter(ax: Axes, fake: Tensor, cloud: Tensor | None) -> None:
 
 
 def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Sequence[str] | None = None) -> np.ndarray:
-    """Show images ``[n, 1, h, w]`` (or ``[panels, n, 1, h, w]``) in [-1, 1], tiled; one panel for each group."""
+    """Show images ``[n, c, h, w]`` (or ``[panels, n, c, h, w]``) in [-1, 1], tiled; one panel for each group.
+
+    One channel is drawn in grey, three as red, green and blue.
+    """
     groups = x[None] if x.ndim == 4 else x
     axes = _panels(1, len(groups), aspect=rows / columns + (0.12 if titles else 0))[0]
     for i, (ax, group) in enumerate(zip(axes, groups, strict=True)):
@@ -167,11 +170,14 @@ def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Sequence[str]
 
 def _tile(ax: Axes, group: Tensor, rows: int, columns: int) -> None:
     group = group[: rows * columns].detach().cpu().float().clamp(-1, 1)
-    _, _, height, width = group.shape
+    _, channels, height, width = group.shape
     blank = group.new_full((rows * columns - len(group), *group.shape[1:]), -1.0)
-    tiles = torch.cat([group, blank])[:, 0].reshape(rows, columns, height, width)
-    tiled = tiles.transpose(1, 2).reshape(rows * height, columns * width)
-    ax.imshow(tiled.numpy(), vmin=-1, vmax=1, cmap="gray")
+    tiles = torch.cat([group, blank]).reshape(rows, columns, channels, height, width)
+    tiled = tiles.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
+    if channels == 3:
+        ax.imshow(((tiled + 1) / 2).numpy())  # colours lie in [0, 1]
+    else:
+        ax.imshow(tiled[..., 0].numpy(), vmin=-1, vmax=1, cmap="gray")
     ax.axis("off")
 
 
@@ -180,7 +186,7 @@ def film(
 ) -> np.ndarray:
     """Draw snapshots as a film strip: a row for each seed, ``columns`` moments from first to last.
 
-    Points ``[T, seeds, n, 2]`` are scattered, images ``[T, seeds, n, 1, h, w]`` tiled 4 x 4.
+    Points ``[T, seeds, n, 2]`` are scattered, images ``[T, seeds, n, c, h, w]`` tiled 4 x 4.
     """
     moments = np.unique(np.linspace(0, len(frames.steps) - 1, columns).round().astype(int))
     members = list(range(frames.samples.shape[1]))

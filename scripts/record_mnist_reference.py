@@ -10,26 +10,19 @@ folder for temporary files. ``--only undropped`` records that one and keeps the 
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import os
-import platform
-import shlex
-import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from recording import ROOT, columns, grey, provenance, record
 
 import gan_utils as gu
 
-ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "book" / "1-the-game" / "recorded" / "mnist-reference.npz"
 BATCH, MEASURED, EVERY = 64, 500, 50
 SIZES = {"plain": (5, 2_000), "mended": (2, 4_000), "undropped": (3, 4_000)}  # seeds, steps
@@ -65,11 +58,6 @@ def measure(step: int, run: gu.Run) -> dict[str, torch.Tensor]:
     }
 
 
-def grey(x: torch.Tensor, levels: int) -> np.ndarray:
-    """Return images in [-1, 1] as whole numbers from 0 to ``levels - 1``: few levels keep the file small."""
-    return ((x + 1) / 2 * (levels - 1)).round().to(torch.uint8).numpy()
-
-
 def train(name: str, seeds: int, steps: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Train one recipe over several seeds; return its arrays, and what was trained and how fast."""
     torch.set_num_threads(1)
@@ -88,13 +76,11 @@ def train(name: str, seeds: int, steps: int) -> tuple[dict[str, np.ndarray], dic
         frame_size=SHOWN,
         checkpoint=checkpoint,
     )
-    table, arrays = run.history, {}
+    arrays = {}
     kinds = {"logged": ("d_loss", "g_loss", "d_real", "d_fake"), "measured": ("spread", "reach", *CLASSES)}
-    for moments, columns in kinds.items():
-        for column in columns:
-            wide = table.pivot(index="step", columns="seed", values=column).dropna()
-            arrays[f"{name}/{column}"] = wide.to_numpy(np.float32).T  # [seeds, steps]
-        arrays[f"{name}/{moments}"] = wide.index.to_numpy(np.int32)
+    for moments, names in kinds.items():
+        arrays[f"{name}/{moments}"], found = columns(run.history, names)
+        arrays |= {f"{name}/{column}": values for column, values in found.items()}
     counts = [arrays.pop(f"{name}/{column}") for column in CLASSES]
     arrays[f"{name}/classes"] = np.stack(counts, axis=-1).astype(np.int16)  # [seeds, steps, 11]
     arrays[f"{name}/frames"] = grey(run.frames.samples[:, : FILMED[name]], 16)
@@ -103,45 +89,13 @@ def train(name: str, seeds: int, steps: int) -> tuple[dict[str, np.ndarray], dic
     return arrays, {"seeds": list(run.seeds), "summary": run.summary().splitlines(), "recipe": run.describe()}
 
 
-def kept(path: Path, names: set[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return what the file holds of the other recipes: arrays and how they were made."""
-    if not path.exists():
-        return {}, {}
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file if key.split("/")[0] not in {*names, "provenance"}}
-        facts = json.loads(str(file["provenance"]))
-    return arrays, {name: made for name, made in facts.items() if name not in names}
-
-
-def provenance(argv: list[str]) -> dict[str, Any]:
-    """Return what one needs to make the file again: command, commit, versions and machine."""
-    git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    changed = subprocess.run([*git, "status", "--porcelain"], check=True, capture_output=True, text=True).stdout.strip()
-    return {
-        "command": shlex.join(["python", "scripts/record_mnist_reference.py", *argv]),
-        "commit": commit + (" (with uncommitted changes)" if changed else ""),
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "device": f"cpu, {platform.machine()}, {os.cpu_count()} cores, 1 thread a recipe",
-    }
-
-
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=list(SIZES), default=list(SIZES), metavar="RECIPE")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args(argv)
-    how, begin = provenance(argv), time.perf_counter()
-    with ProcessPoolExecutor(len(args.only), mp_context=get_context("spawn")) as pool:
-        done = {name: pool.submit(train, name, *SIZES[name]) for name in args.only}
-        results = {name: job.result() for name, job in done.items()}
-    arrays, facts = kept(args.out, set(args.only))
-    for name, (part, made) in results.items():
-        arrays |= part
-        facts[name] = how | made
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(args.out, provenance=json.dumps(facts, indent=1), **arrays)
+    begin = time.perf_counter()
+    record(args.out, provenance(__file__, argv), {name: partial(train, name, *SIZES[name]) for name in args.only})
     print(f"{args.out}: {args.out.stat().st_size / 1e3:.0f} kB in {time.perf_counter() - begin:.0f} s")
 
 

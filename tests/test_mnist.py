@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from gan_utils import runtime
-from gan_utils.data import Images, mnist
+from gan_utils.data import Images, Stacks, mnist, stacked_mnist
 from gan_utils.data.mnist import _full, read_idx
 
 
@@ -91,6 +91,42 @@ def test_sample_leaves_the_bytes_alone_and_reaches_every_image():
     assert torch.equal(data.all(), before.float() / 127.5 - 1)
 
 
+def test_a_stack_is_three_images_one_after_another():
+    stacks, data = stacked_mnist(), mnist()
+    x, label = stacks.labelled(40, runtime.generator(5))
+    images, digit = data.labelled(120, runtime.generator(5))
+    assert x.shape == (40, 3, 28, 28) and stacks.shape == (3, 28, 28) and x.dtype == torch.float32
+    for i in (0, 7, 39):
+        assert torch.equal(x[i], images[3 * i : 3 * i + 3, 0])
+        a, b, c = digit[3 * i : 3 * i + 3].tolist()
+        assert int(label[i]) == int(f"{a}{b}{c}")
+    assert torch.equal(stacks.sample(40, runtime.generator(5)), x)
+    assert not torch.equal(stacks.sample(40, runtime.generator(6)), x)
+
+
+def test_stacks_cover_all_thousand_kinds_equally():
+    """Counts of 1,000 kinds in 100,000 draws: chi-square has mean 999 and variance 1,998; within 6 standard deviations."""
+    few = Images(torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1), torch.arange(10))
+    x, label = Stacks(few).labelled(100_000, runtime.generator(0))
+    counts = torch.bincount(label, minlength=1000).double()
+    assert len(counts) == 1000 and abs(float((counts - 100).square().sum() / 100) - 999) < 6 * 1998**0.5
+    assert torch.equal(((x + 1) * 127.5).round().long().view(-1, 3) @ torch.tensor([100, 10, 1]), label)
+
+
+def test_fewer_digits_make_fewer_kinds():
+    _, label = stacked_mnist(digits=(1, 7)).labelled(300, runtime.generator(0))
+    assert sorted(set(label.tolist())) == [111, 117, 171, 177, 711, 717, 771, 777]
+
+
+def test_stacks_describe_themselves_and_move():
+    stacks = stacked_mnist(digits=3)
+    assert stacks.describe() == "stacked_mnist(of mnist(embedded, digits 3, 500 images))" == repr(stacks)
+    moved = stacks.to("cpu")
+    assert moved is not stacks and isinstance(moved, Stacks) and moved.describe() == stacks.describe()
+    assert torch.equal(moved.sample(5, runtime.generator(0)), stacks.sample(5, runtime.generator(0)))
+    assert stacked_mnist().images.images.data_ptr() == mnist().images.data_ptr()  # nothing is copied
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_sees_the_same_batches():
     data = mnist()
@@ -129,6 +165,18 @@ def test_to_returns_a_new_source_of_the_same_kind():
         (lambda: Images(tiny().images).labelled(3, runtime.generator(0)), ValueError, "has no labels"),
         (lambda: tiny().sample(0, runtime.generator(0)), ValueError, "n must be at least 1"),
         (lambda: tiny().sample(3, 0), TypeError, "generator must be a torch.Generator on the CPU"),
+        (lambda: stacked_mnist("embeded"), ValueError, "Did you mean 'embedded'"),
+        (lambda: stacked_mnist(digits=(3, 11)), ValueError, "digits must be some of 0 to 9"),
+        (lambda: stacked_mnist().sample(0, runtime.generator(0)), ValueError, "n must be at least 1; got 0"),
+        (lambda: stacked_mnist().sample(2.5, runtime.generator(0)), TypeError, "n must be a whole number"),
+        (lambda: stacked_mnist().sample(3, 0), TypeError, "generator must be a torch.Generator on the CPU"),
+        (lambda: Stacks(tiny().images), TypeError, "images must be a source of images.*got Tensor"),
+        (
+            lambda: Stacks(Images(torch.zeros(2, 3, 4, 4, dtype=torch.uint8))),
+            ValueError,
+            r"images must have one channel each; got shape \[3, 4, 4\]",
+        ),
+        (lambda: Stacks(Images(tiny().images)).labelled(3, runtime.generator(0)), ValueError, "has no labels"),
     ],
 )
 def test_bad_input(call, error, says):

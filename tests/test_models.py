@@ -52,6 +52,42 @@ def test_dcgan():
     assert models.DCGANDiscriminator(4, channels=3)(torch.randn(2, 3, 28, 28)).shape == (2, 1)
 
 
+def test_the_stacked_pair_is_exactly_as_published():
+    """Sides and widths layer by layer, as PacGAN's code has them (D=0.25G and D=0.5G)."""
+    G = models.StackedGenerator()
+    sides = []
+    for part in G.layers:
+        if isinstance(part, (nn.ConvTranspose2d, nn.Conv2d)):
+            part.register_forward_hook(lambda _, __, out: sides.append(tuple(out.shape[1:])))
+    out = G(torch.randn(5, 256)).detach()
+    assert sides == [(32, 7, 7), (16, 14, 14), (8, 28, 28), (3, 28, 28)]
+    assert out.shape == (5, 3, 28, 28) and float(out.abs().max()) <= 1 and G.latent == 256
+    ups = 9 * (64 * 32 + 32 * 16 + 16 * 8)
+    assert count(G) == 256 * 1024 + ups + 2 * (64 + 32 + 16 + 8) + 9 * 8 * 3 + 3
+    assert models.StackedGenerator(10)(torch.randn(2, 10)).shape == (2, 3, 28, 28)
+    for size, (a, b, c) in {"quarter": (2, 4, 8), "half": (4, 8, 16)}.items():
+        D = models.StackedDiscriminator(size)
+        widths = [part.out_channels for part in D.layers if isinstance(part, nn.Conv2d)]
+        assert widths == [a, b, c] and D(torch.randn(5, 3, 28, 28)).shape == (5, 1)
+        assert count(D) == 9 * (3 * a + a * b + b * c) + 2 * (a + b + c) + 16 * c + 1
+        assert {part.negative_slope for part in D.layers if isinstance(part, nn.LeakyReLU)} == {0.3}
+        packed = models.StackedDiscriminator(size, channels=6)
+        assert count(packed) == count(D) + 9 * 3 * a  # only the first layer grows
+
+
+def test_the_stacked_pair_is_drawn_as_published():
+    torch.manual_seed(0)
+    for network in (models.StackedGenerator(), models.StackedDiscriminator("half")):
+        for part in network.modules():
+            if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+                w = part.weight.detach()
+                assert abs(float(w.mean())) < 6 * 0.02 / w.numel() ** 0.5
+                assert abs(float(w.std()) / 0.02 - 1) < 6 / (2 * w.numel()) ** 0.5
+                assert part.bias is None or not part.bias.any()
+            elif isinstance(part, nn.BatchNorm2d):
+                assert (part.weight == 1).all() and not part.bias.any()
+
+
 def test_dcgan_is_drawn_as_published():
     """Weights N(0, .02), scales N(1, .02): within 6 standard errors of both moments."""
     torch.manual_seed(0)
@@ -64,16 +100,19 @@ def test_dcgan_is_drawn_as_published():
                 assert part.bias is None or not part.bias.any()
 
 
-def test_reset_draws_anew_and_repeats_with_the_seed():
-    G = models.DCGANGenerator(5, 2)
+@pytest.mark.parametrize(
+    "network", [models.DCGANGenerator(5, 2), models.StackedGenerator(), models.StackedDiscriminator()]
+)
+def test_reset_draws_anew_and_repeats_with_the_seed(network):
     torch.manual_seed(3)
-    G.reset_parameters()
-    first = {k: v.clone() for k, v in G.state_dict().items()}
-    G.reset_parameters()
-    assert not torch.equal(G.layers[0].weight, first["layers.0.weight"])
+    network.reset_parameters()
+    weights = [p.detach() for p in network.parameters() if p.ndim > 1]
+    first = [w.clone() for w in weights]
+    network.reset_parameters()
+    assert not any(map(torch.equal, weights, first))
     torch.manual_seed(3)
-    G.reset_parameters()
-    assert torch.equal(G.layers[0].weight, first["layers.0.weight"])
+    network.reset_parameters()
+    assert all(map(torch.equal, weights, first))
 
 
 def test_mlp():
@@ -106,6 +145,13 @@ def test_dirac_players():
         (lambda: models.mnist_generator(0), ValueError, "latent must be at least 1"),
         (lambda: models.DCGANGenerator(width=-1), ValueError, "width must be at least 1"),
         (lambda: models.DCGANDiscriminator(channels="3"), TypeError, "channels must be a whole number"),
+        (
+            lambda: models.StackedDiscriminator("quater"),
+            ValueError,
+            "size='quater' is not known. Did you mean 'quarter'",
+        ),
+        (lambda: models.StackedDiscriminator(channels=0), ValueError, "channels must be at least 1; got 0"),
+        (lambda: models.StackedGenerator(2.5), TypeError, "latent must be a whole number"),
     ],
 )
 def test_bad_input_is_named(call, error, words):

@@ -140,6 +140,18 @@ def test_images_are_tiled_in_order():
     assert len(plots.images(torch.zeros(2, 4, 1, 3, 3), rows=2, columns=2)) == 2
 
 
+def test_three_channels_are_colours():
+    x = torch.linspace(-1, 1, 2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    (ax,) = plots.images(x, rows=1, columns=2)
+    shown = np.asarray(ax.images[0].get_array())
+    assert shown.shape == (4, 10, 3) and shown.min() == 0 and shown.max() == 1
+    for image in (0, 1):
+        for channel in range(3):
+            np.testing.assert_allclose(shown[:, 5 * image : 5 * image + 5, channel], (x[image, channel] + 1) / 2)
+    (ax,) = plots.images(x[:1], rows=1, columns=2)
+    assert (np.asarray(ax.images[0].get_array())[:, 5:] == 0).all()  # an empty place is black
+
+
 def test_film():
     frames = run(frames=4, frame_size=16).frames
     axes = plots.film(frames, real=gu.data.ring(), seeds=[5, 6, 7], columns=3)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,9 @@ import pytest
 import gan_utils as gu
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+import record_mnist_reference as script  # noqa: E402
+
 NAMES = ["plain", "mended", "undropped"]
 FILE = ROOT / "book" / "1-the-game" / "recorded" / "mnist-reference.npz"
 # Machines round differently, and Adam, which divides a gradient by its own size, carries that into the losses. Between an
@@ -20,15 +23,6 @@ FILE = ROOT / "book" / "1-the-game" / "recorded" / "mnist-reference.npz"
 # we ask for few, and allow a thousand times as much for other processors. Another seed, another beta2 of D and a step
 # size of G larger by a tenth differ by 0.017 and more.
 TOLERANCE = 2e-3
-
-
-def script():
-    spec = importlib.util.spec_from_file_location(
-        "record_mnist_reference", ROOT / "scripts" / "record_mnist_reference.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +38,8 @@ def made(recorded):
 
 def first_steps(name, steps, seed=0):
     """Train one seed of a recipe; return its losses at every tenth step, [steps, 2]."""
-    module = script()
-    options = {"batch": module.BATCH, "device": "cpu", "log_every": 10, "compile": False, "progress": False}
-    run = gu.fit(module.recipe(name), gu.data.mnist(), steps=steps, seeds=[seed], **options)
+    options = {"batch": script.BATCH, "device": "cpu", "log_every": 10, "compile": False, "progress": False}
+    run = gu.fit(script.recipe(name), gu.data.mnist(), steps=steps, seeds=[seed], **options)
     return run.history[["d_loss", "g_loss"]].to_numpy()
 
 
@@ -70,7 +63,7 @@ def test_the_recipe_in_the_file_is_the_recipe_in_the_script(made, name):
     recipe = dict(made[name]["recipe"])
     size = (len(made[name]["seeds"]), recipe.pop("seeds"), recipe.pop("batch"), recipe.pop("source"))
     assert size == (len(made[name]["seeds"]), str(made[name]["seeds"]), "64", gu.data.mnist().describe())
-    assert recipe == script().recipe(name).describe()
+    assert recipe == script.recipe(name).describe()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,8 +73,8 @@ def test_the_file_says_how_each_was_made(made, name):
     assert re.fullmatch(r"[0-9a-f]{40}", how["commit"]), "recorded with uncommitted changes"
     assert how["versions"].keys() == {"python", "torch", "numpy"} and how["date"] and how["device"]
     assert (len(how["seeds"]), how["summary"][0].split()[3]) == (
-        script().SIZES[name][0],
-        f"{script().SIZES[name][1]:,}",
+        script.SIZES[name][0],
+        f"{script.SIZES[name][1]:,}",
     )
 
 
@@ -96,8 +89,8 @@ def test_the_file_has_what_the_chapter_reads(recorded, made):
             assert recorded[f"{name}/{column}"].shape == (seeds, logged)
         assert recorded[f"{name}/spread"].shape == recorded[f"{name}/reach"].shape == (seeds, measured)
         assert recorded[f"{name}/classes"].shape == (seeds, measured, 11)
-        assert (recorded[f"{name}/classes"].sum(axis=-1) == script().MEASURED).all()
-        assert recorded[f"{name}/last"].shape == (seeds, script().LAST, 1, 28, 28)
+        assert (recorded[f"{name}/classes"].sum(axis=-1) == script.MEASURED).all()
+        assert recorded[f"{name}/last"].shape == (seeds, script.LAST, 1, 28, 28)
         assert len(recorded[f"{name}/frames"]) == len(recorded[f"{name}/frame_steps"])
         assert all(
             np.isfinite(recorded[f"{name}/{column}"]).all() for column in ("d_loss", "g_loss", "spread", "reach")

@@ -1,4 +1,4 @@
-"""MNIST, resident as uint8: 5,000 images that need no network, or all 60,000; and the same source for yours."""
+"""MNIST, resident as uint8: 5,000 images that need no network, or all 60,000; stacks of three; the same source for yours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gan_utils import checks, runtime
 
-__all__ = ["Images", "mnist", "read_idx"]
+__all__ = ["Images", "Stacks", "mnist", "read_idx", "stacked_mnist"]
 
 SOURCES = ("embedded", "full")
 
@@ -88,6 +88,44 @@ class Images:
         return torch.randint(len(self), (n,), generator=generator).to(self.images.device, non_blocking=True)
 
 
+class Stacks:
+    """A source of stacks [3, H, W]: three grey images, drawn independently and anew each time, as the three channels.
+
+    ``images`` is a source of single-channel :class:`Images`, which stay the only thing in memory: N of them make N^3 stacks.
+    With the ten digits there are 1,000 kinds, labelled 100 a + 10 b + c as in :func:`~gan_utils.metrics.stacked_labels`.
+    Raises TypeError or ValueError for anything else.
+    """
+
+    def __init__(self, images: Images, name: str = "stacks") -> None:
+        if not isinstance(images, Images):
+            raise TypeError(f"images must be a source of images, such as gu.data.mnist(); got {type(images).__name__}.")
+        if images.shape[0] != 1:
+            raise ValueError(f"images must have one channel each; got shape {list(images.shape)}.")
+        self.images, self.name = images, name
+        self.shape = (3, *images.shape[1:])
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def describe(self) -> str:
+        """Return one line that stays the same from run to run: ``stacked_mnist(of mnist(embedded, 5000 images))``."""
+        return f"{self.name}(of {self.images.describe()})"
+
+    def to(self, device: str | torch.device) -> Stacks:
+        """Return the same source with its images on ``device``; batches come from there."""
+        return Stacks(self.images.to(device), self.name)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` stacks: float32 [n, 3, H, W] in [-1, 1]. They are the 3n images that ``images`` draws, in order."""
+        return self.images.sample(3 * checks.integer("n", n), generator).view(n, *self.shape)
+
+    def labelled(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw the same stacks as :meth:`sample`, with their labels, 0 to 999, int64 [n]. ValueError without labels."""
+        x, digit = self.images.labelled(3 * checks.integer("n", n), generator)
+        places = torch.tensor([100, 10, 1], device=digit.device)
+        return x.view(n, *self.shape), (digit.view(n, 3) * places).sum(1)
+
+
 def mnist(
     source: str = "embedded",
     *,
@@ -114,6 +152,21 @@ def mnist(
         images, labels = images[keep], labels[keep]
         note = f"{source}, digits {' '.join(map(str, wanted))}"
     return Images(images, labels, "mnist", note).to(device)
+
+
+def stacked_mnist(
+    source: str = "embedded",
+    *,
+    digits: int | Iterable[int] | None = None,
+    device: str | torch.device = "cpu",
+    root: str | os.PathLike[str] | None = None,
+) -> Stacks:
+    """Return stacked MNIST (Metz et al., 2017): three digits as the channels of one image, drawn on the fly; 1,000 modes.
+
+    The arguments are those of :func:`mnist`; with k of the ten ``digits`` there are k^3 modes, the rest of the 1,000 being
+    dropped. The modes are equally likely where the digits are: exactly in the embedded images, nearly in the full ones.
+    """
+    return Stacks(mnist(source, digits=digits, device=device, root=root), "stacked_mnist")
 
 
 def read_idx(path: str | os.PathLike[str]) -> Tensor:

@@ -1,0 +1,78 @@
+"""What the scripts that record a chapter's long runs share: how a file was made, and the file itself.
+
+A recording is an .npz file without pickled objects: arrays named ``recipe/what``, and ``provenance``, a JSON text that says
+of each recipe which command, commit, versions and machine made it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+Arrays = dict[str, np.ndarray]
+Made = tuple[Arrays, dict[str, Any]]  # a recipe's arrays, and what was trained and how fast
+
+
+def provenance(script: str, argv: list[str]) -> dict[str, Any]:
+    """Return what one needs to make the file again: command, commit, versions and machine."""
+    git = ["git", "-C", str(ROOT)]
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    changed = subprocess.run([*git, "status", "--porcelain"], check=True, capture_output=True, text=True).stdout.strip()
+    return {
+        "command": shlex.join(["python", f"scripts/{Path(script).name}", *argv]),
+        "commit": commit + (" (with uncommitted changes)" if changed else ""),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "device": f"cpu, {platform.machine()}, {os.cpu_count()} cores, 1 thread a recipe",
+    }
+
+
+def kept(path: Path, names: set[str]) -> Made:
+    """Return what the file holds of the other recipes: arrays and how they were made."""
+    if not path.exists():
+        return {}, {}
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file if key.split("/")[0] not in {*names, "provenance"}}
+        facts = json.loads(str(file["provenance"]))
+    return arrays, {name: made for name, made in facts.items() if name not in names}
+
+
+def record(path: Path, how: dict[str, Any], jobs: Mapping[str, Callable[[], Made]]) -> None:
+    """Run the jobs, one process a recipe, and write what they return; the file's other recipes stay as they are.
+
+    ``how`` is this command's :func:`provenance`. A job must be picklable: a ``functools.partial`` of a module's function.
+    """
+    with ProcessPoolExecutor(len(jobs), mp_context=get_context("spawn")) as pool:
+        running = {name: pool.submit(job) for name, job in jobs.items()}
+        results = {name: job.result() for name, job in running.items()}
+    arrays, facts = kept(path, set(jobs))
+    for name, (part, made) in results.items():
+        arrays |= part
+        facts[name] = how | made
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, provenance=json.dumps(facts, indent=1), **arrays)
+
+
+def columns(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, Arrays]:
+    """Return the steps at which a run's history has these columns, and of each column an array [seeds, steps]."""
+    wide = {name: table.pivot(index="step", columns="seed", values=name).dropna() for name in names}
+    return wide[names[0]].index.to_numpy(np.int32), {name: w.to_numpy(np.float32).T for name, w in wide.items()}
+
+
+def grey(x: torch.Tensor, levels: int) -> np.ndarray:
+    """Return images in [-1, 1] as whole numbers from 0 to ``levels - 1``: few levels keep the file small."""
+    return ((x + 1) / 2 * (levels - 1)).round().to(torch.uint8).numpy()
