@@ -118,12 +118,12 @@ def test_a_member_of_a_sweep_equals_that_seed_alone_with_its_learning_rate(build
 
 def test_learning_rates_may_be_a_tensor_or_an_array_and_one_player_may_keep_its_own():
     gan = recipe(opt_g=gu.optim.sgd(0.1), opt_d=gu.optim.sgd(0.2))
-    listed = train(gan, seeds=2, lr_d=[0.5, 0.25])
+    listed = train(gan, steps=3, seeds=2, lr_d=[0.5, 0.25])
     assert listed.state.G.opt["lr"].tolist() == pytest.approx([0.1, 0.1])
     assert listed.state.D.opt["lr"].tolist() == [0.5, 0.25]
     for kind in (torch.tensor, np.array, tuple):
-        assert same(train(gan, seeds=2, lr_d=kind([0.5, 0.25])).state, listed.state)
-    single = train(gan, seeds=[1], lr_d=[0.25])
+        assert same(train(gan, steps=3, seeds=2, lr_d=kind([0.5, 0.25])).state, listed.state)
+    single = train(gan, steps=3, seeds=[1], lr_d=[0.25])
     torch.testing.assert_close(single.logs[-1][0], listed.logs[-1][1], rtol=1e-4, atol=1e-5)
 
 
@@ -138,18 +138,18 @@ def test_the_history_of_a_sweep_names_the_learning_rates():
 
 def test_a_sweep_resumes_bitwise_and_refuses_the_checkpoint_of_another(tmp_path):
     path, gan = tmp_path / "run.safetensors", recipe(opt_d=WRAPPED)
-    whole = train(gan, steps=55, seeds=2, lr_d=[0.01, 0.02])
-    train(gan, steps=20, seeds=2, lr_d=[0.01, 0.02], checkpoint=path)
+    whole = train(gan, steps=20, seeds=2, lr_d=[0.01, 0.02])
+    train(gan, steps=8, seeds=2, lr_d=[0.01, 0.02], checkpoint=path)
     content = path.read_bytes()
     for other in (dict(lr_d=[0.01, 0.03]), dict(), dict(lr_d=[0.01, 0.02], lr_g=[0.1, 0.1])):
         with pytest.raises(gu.CheckpointError, match=r"is of another recipe \(lr_[gd]: "):
-            train(gan, steps=55, seeds=2, checkpoint=path, **other)
+            train(gan, steps=20, seeds=2, checkpoint=path, **other)
     assert path.read_bytes() == content
-    resumed = train(gan, steps=55, seeds=2, lr_d=[0.01, 0.02], checkpoint=path)
+    resumed = train(gan, steps=20, seeds=2, lr_d=[0.01, 0.02], checkpoint=path)
     assert same(resumed.state, whole.state) and resumed.history.equals(whole.history)
     train(recipe(opt_d=WRAPPED), steps=5, seeds=2, checkpoint=tmp_path / "plain")
     with pytest.raises(gu.CheckpointError, match=r"lr_d: None there, '\[0.01, 0.02\]' here"):
-        train(gan, steps=55, seeds=2, lr_d=[0.01, 0.02], checkpoint=tmp_path / "plain")
+        train(gan, steps=20, seeds=2, lr_d=[0.01, 0.02], checkpoint=tmp_path / "plain")
 
 
 # --- what a run tells
