@@ -181,7 +181,7 @@ class GAN:
 
 
 def _values(name: str, given: object, kind: type, such_as: str) -> tuple:
-    values = (given,) if isinstance(given, kind) else tuple(given)  # type: ignore[arg-type]
+    values = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     for value in values:
         if not isinstance(value, kind):
             raise TypeError(f"{name} must hold values such as {such_as}; got {value!r}.")
