@@ -162,8 +162,11 @@ class GAN:
         return pairs(x, z) if self.joint else x
 
     def describe(self) -> dict[str, str]:
-        """Return the recipe in words; two recipes that train differently differ here. Checkpoints carry it."""
-        return {
+        """Return the recipe in words; two recipes that train differently differ here. Checkpoints carry it.
+
+        Parts that most recipes do not have (terms, replay, joint) are named only where they are used.
+        """
+        words = {
             "G": self.G.description,
             "D": self.D.description,
             "loss": self.loss.name,
@@ -174,14 +177,18 @@ class GAN:
             "play": getattr(self.play, "name", getattr(self.play, "__name__", repr(self.play))),
             "ema": f"{self.ema:g}",
             "latent": str(self.latent),
-            "terms": ", ".join(f"{t.name}(weight={t.weight:g})" for t in self.terms),
-            "replay": f"{self.replay.size}, share {self.replay.share:g}" if self.replay else "none",
-            "joint": str(self.joint),
         }
+        rare = {
+            "terms": ", ".join(f"{t.name}(weight={t.weight:g})" for t in self.terms),
+            "replay": f"{self.replay.size}, share {self.replay.share:g}" if self.replay else "",
+            "joint": "True" if self.joint else "",
+        }
+        return words | {name: said for name, said in rare.items() if said}
 
 
 def _values(name: str, given: object, kind: type, such_as: str) -> tuple:
-    values = (given,) if isinstance(given, kind) else tuple(given)  # type: ignore[arg-type]
+    several = isinstance(given, (tuple, list)) and not isinstance(given, kind)  # a Penalty is a named tuple itself
+    values = tuple(given) if several else (given,)
     for value in values:
         if not isinstance(value, kind):
             raise TypeError(f"{name} must hold values such as {such_as}; got {value!r}.")

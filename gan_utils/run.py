@@ -237,7 +237,7 @@ def _unflatten(prefix: str, tree: Any, tensors: dict[str, Tensor], device: torch
 
 def _same_recipe(path: str | Path, theirs: Any, mine: dict[str, str]) -> None:
     theirs = theirs if isinstance(theirs, dict) else {}
-    differ = [name for name in {**mine, **theirs} if theirs.get(name) != mine.get(name)]
+    differ = [name for name in mine | theirs if theirs.get(name) != mine.get(name)]
     if differ:
         shown = "; ".join(f"{name}: {theirs.get(name)!r} there, {mine.get(name)!r} here" for name in differ[:2])
         raise CheckpointError(f"{path} is of another recipe ({shown[:400]}). Use another path, or remove the file.")
