@@ -231,12 +231,16 @@ def summary(case: Case, runs: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def provenance(command: str, seconds: float) -> dict[str, str | int | float]:
-    """Return what is needed to run the same again."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+def commit() -> str:
+    """Return the commit of the code that runs: asked for before anything runs, since the folder may move on."""
+    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def provenance(name: str, at: str, seconds: float) -> dict[str, str | int]:
+    """Return what is needed to run a case again."""
     return {
-        "command": command,
-        "commit": commit or "unknown",
+        "command": f"python benchmarks/monitor_alarms.py --only {name}",
+        "commit": at or "unknown",
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -270,6 +274,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the cases to; others in it are kept")
     arguments = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n\n{HEAD}", flush=True)
+    at = commit()
     for name in arguments.only:
         begin, case = time.process_time(), CASES[name]
         seeds = range(arguments.first, arguments.first + (arguments.seeds or case.seeds))
@@ -277,7 +282,7 @@ def main() -> None:
         found = summary(case, runs)
         print(line(name, found), flush=True)
         if arguments.json:
-            made = provenance(f"python benchmarks/monitor_alarms.py --only {name}", time.process_time() - begin)
+            made = provenance(name, at, time.process_time() - begin)
             kept = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
             kept[name] = {"provenance": made, "case": case._asdict(), "summary": found, "runs": runs}
             arguments.json.write_text(json.dumps(kept, sort_keys=True) + "\n")

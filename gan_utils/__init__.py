@@ -7,16 +7,19 @@ from gan_utils import (
     diagnosis,
     exercises,
     losses,
+    memory,
     metrics,
     models,
     monitor,
     optim,
     penalties,
     plots,
+    terms,
+    zoo,
 )
 from gan_utils.checkpoint import CheckpointError
 from gan_utils.diagnosis import Diagnosis, diagnose
-from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step
+from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step, unrolled
 from gan_utils.monitor import CollapseMonitor, CollapseWarning
 from gan_utils.run import Frames, Run, Source
 from gan_utils.runtime import budget, device, generator, mode
@@ -48,6 +51,7 @@ __all__ = [
     "fit",
     "generator",
     "losses",
+    "memory",
     "metrics",
     "mode",
     "models",
@@ -56,4 +60,7 @@ __all__ = [
     "penalties",
     "plots",
     "step",
+    "terms",
+    "unrolled",
+    "zoo",
 ]

@@ -2,23 +2,25 @@
 
 Readers write ordinary modules; this is the one place that turns them into functions. Two things need care. Buffers
 (BatchNorm's running statistics) are copied before each pass and handed back, so that nothing is changed in place. And
-dropout must not draw from torch's global generator, or a run would depend on what else runs beside it: its mask is
-a hash of a key that the training loop draws ahead for each seed.
+layers that draw (dropout, instance noise) must not use torch's global generator, or a run would depend on what else runs
+beside it: their numbers are a hash of a key that the training loop draws ahead for each seed.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-__all__ = ["Functional", "SeededDropout"]
+__all__ = ["Functional", "Seeded", "SeededDropout", "random_bits"]
 
 Tensors = dict[str, Tensor]
 _KEY = "_dropout_key"
+_AGE = "_age"
 _GOLDEN = 0x9E3779B1  # 2^32 / golden ratio: spreads consecutive numbers over 32 bits
 _AGAIN = 0x85EBCA6B  # another odd number, for a layer's second call in a pass
 
@@ -30,41 +32,91 @@ def _mix(bits: Tensor) -> Tensor:
     return (bits >> 16) ^ bits
 
 
-class SeededDropout(nn.Module):
-    """Dropout whose mask is a function of a key, the layer's number and the element's place: ``[*] -> [*]``.
+def random_bits(shape: tuple[int, ...], key: Tensor) -> Tensor:
+    """Return whole numbers below 2^32, of this shape, a hash of ``key`` (a whole number, []) and of each element's place."""
+    places = torch.arange(math.prod(shape), device=key.device).view(shape)
+    return _mix(places ^ _mix(key & 0xFFFFFFFF))
 
-    With probability ``p`` an element (a whole channel if ``channels``) is zeroed; the rest is scaled by 1 / (1 - p).
+
+class Seeded(nn.Module):
+    """A module that draws: its numbers are a function of the pass's key, the module's number, the call and the place.
+
+    A subclass calls :meth:`uniform` or :meth:`normal` in ``forward`` while ``self.training``. With ``aged=True`` its buffer
+    ``_age`` counts the steps of training, for noise that fades.
+    """
+
+    def __init__(self, layer: int = 0, *, aged: bool = False) -> None:
+        super().__init__()
+        self.layer = layer  # set by Functional: no two modules of a network share a number
+        self.calls = 0  # in this pass: a layer that is called twice draws twice
+        self.register_buffer(_KEY, torch.zeros((), dtype=torch.int64))
+        if aged:
+            self.register_buffer(_AGE, torch.zeros(()))
+
+    def bits(self, *shape: int) -> Tensor:
+        """Return fresh whole numbers, uniform below 2^32."""
+        key = getattr(self, _KEY) + self.layer * _GOLDEN + self.calls * _AGAIN
+        self.calls += 1
+        return random_bits(shape, key)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Return fresh float32 numbers, uniform on (0, 1); never 0 or 1 themselves."""
+        return ((self.bits(*shape) >> 9) + 0.5) / 2**23  # 23 bits and a half: float32 holds each of them exactly
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return fresh float32 numbers from N(0, 1), by its inverse distribution function."""
+        return math.sqrt(2) * torch.erfinv(2 * self.uniform(*shape) - 1)
+
+
+class SeededDropout(Seeded):
+    """Dropout ``[*] -> [*]``: with probability ``p`` an element is zeroed, the rest is scaled by 1 / (1 - p).
+
+    ``channels`` drops whole channels.
     """
 
     def __init__(self, p: float, layer: int, *, channels: bool = False) -> None:
-        super().__init__()
-        self.p, self.layer, self.channels = p, layer, channels
-        self.calls = 0  # in this pass: a layer that is called twice draws two masks
-        self.register_buffer(_KEY, torch.zeros((), dtype=torch.int64))
+        super().__init__(layer)
+        self.p, self.channels = p, channels
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
         shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.channels else x.shape
-        places = torch.arange(shape.numel() if isinstance(shape, torch.Size) else shape[0] * shape[1], device=x.device)
-        key = getattr(self, _KEY) + self.layer * _GOLDEN + self.calls * _AGAIN
-        self.calls += 1
-        salt = _mix(key & 0xFFFFFFFF)
-        keep = _mix(places.view(shape) ^ salt) >= int(self.p * 2**32)
+        keep = self.bits(*shape) >= int(self.p * 2**32)
         return torch.where(keep, x / max(1 - self.p, 1e-12), 0.0)
 
 
 _CHANNELWISE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
-def _seed_dropouts(module: nn.Module) -> nn.Module:
+def _seed(module: nn.Module) -> nn.Module:
+    """Replace every dropout by a seeded one, and give all seeded modules numbers of their own."""
     seeded: dict[nn.Module, SeededDropout] = {}  # one module may stand in several places; named_children() shows one
     for parent in list(module.modules()):
         for name, child in list(parent._modules.items()):
             if isinstance(child, (nn.Dropout, *_CHANNELWISE)):
                 new = SeededDropout(child.p, len(seeded), channels=isinstance(child, _CHANNELWISE))
                 setattr(parent, name, seeded.setdefault(child, new))
+    others = [part for part in module.modules() if isinstance(part, Seeded) and not isinstance(part, SeededDropout)]
+    for number, part in enumerate(others, len(seeded)):
+        part.layer = number
     return module
+
+
+def _seeded(module: nn.Module) -> list[Seeded]:
+    return [part for part in module.modules() if isinstance(part, Seeded)]
+
+
+def _headless(module: nn.Module) -> nn.Module:
+    """Return a copy without its last layer of weights (the last that was added), what enters it being the features."""
+    module, head = copy.deepcopy(module), ""
+    for name, part in module.named_modules():
+        if any(weight.ndim > 1 for weight in part.parameters(recurse=False)):
+            head = name
+    parent, _, name = head.rpartition(".")
+    if head:
+        setattr(module.get_submodule(parent), name, nn.Identity())
+    return module if head else nn.Identity()
 
 
 def _last(module: nn.Module) -> nn.Module:
@@ -116,10 +168,14 @@ class Functional:
         self.latent = getattr(template, "latent", None) or _first_width(template)
         self.convolutional = any(isinstance(part, nn.modules.conv._ConvNd) for part in template.modules())
         self._check(template)
-        self._train = _seed_dropouts(template).train()
+        self.encodes = isinstance(getattr(template, "encoder", None), nn.Module)
+        self._train = _seed(template).train()
         self._eval = copy.deepcopy(self._train).eval()
-        self._keys = [name for name, _ in template.named_buffers() if name.split(".")[-1] == _KEY]
-        self._dropouts = [part for part in self._train.modules() if isinstance(part, SeededDropout)]
+        self._headless = _headless(self._train) if role == "D" else nn.Identity()
+        self._seeded = _seeded(self._train) + _seeded(self._headless)
+        buffers = [name for name, _ in template.named_buffers()]
+        self._keys = [name for name in buffers if name.split(".")[-1] == _KEY]
+        self.ages = [name for name in buffers if name.split(".")[-1] == _AGE]
 
     def _check(self, template: nn.Module) -> None:
         if not any(True for _ in template.parameters()):
@@ -147,29 +203,52 @@ class Functional:
             _reset(module)
         params = {name: value.detach().clone() for name, value in module.named_parameters()}
         buffers = {name: value.detach().clone() for name, value in module.named_buffers()}
-        return params, buffers
+        return params, {name: value for name, value in buffers.items() if name not in self._keys}
 
     def __call__(
-        self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int = 0, *, training: bool = True
+        self,
+        params: Tensors,
+        buffers: Tensors,
+        x: Tensor,
+        key: Tensor | int = 0,
+        *,
+        training: bool = True,
+        **more: bool,
     ) -> tuple[Tensor, Tensors]:
-        """Return ``(output, buffers after the pass)``; nothing that was passed in is changed."""
-        tensors = params | _copies(buffers)
-        tensors |= {name: torch.as_tensor(key, device=x.device) for name in self._keys}
+        """Return ``(output, buffers after the pass)``; nothing that was passed in is changed.
+
+        ``more`` goes to the module: ``encode=True`` asks a generator with an encoder for the code of ``x``.
+        """
         module = self._train if training else self._eval
-        for dropout in self._dropouts:
-            dropout.calls = 0
-        output = functional_call(module, tensors, (x,))  # writes buffers that the module reassigned back to `tensors`
+        tensors = self._tensors(params, buffers, x, key)
+        output = functional_call(module, tensors, (x,), more)  # writes buffers that the module reassigned to `tensors`
         return output, {name: tensors[name] for name in buffers}
+
+    def features(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int = 0) -> Tensor:
+        """Return what enters the last layer of weights, the one that was added last: ``[B, *shape] -> [B, F]``."""
+        return functional_call(self._headless, self._tensors(params, buffers, x, key), (x,)).flatten(1)
+
+    def encode(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int = 0) -> Tensor:
+        """Return what the encoder beside a generator says of samples: ``[B, *shape] -> [B, *]``."""
+        return self(params, buffers, x, key, encode=True)[0]
+
+    def _tensors(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int) -> Tensors:
+        for part in self._seeded:
+            part.calls = 0
+        return params | _copies(buffers) | {name: torch.as_tensor(key, device=x.device) for name in self._keys}
+
+    def older(self, buffers: Tensors) -> Tensors:
+        """Return the buffers one step of training later: those that count steps have counted one more."""
+        return buffers | {name: buffers[name] + 1 for name in self.ages}
 
     def judges_alone(self, params: Tensors, buffers: Tensors, some: Tensor, others: Tensor) -> bool:
         """Return whether what a sample gives does not depend on its neighbours in the batch, by trying on two batches.
 
-        Dropout is left out of the trial. BatchNorm, or anything else that looks across the batch, makes this False.
+        Noise and dropout are left out of the trial. BatchNorm, or anything else that looks across the batch, makes this False.
         """
         trial = copy.deepcopy(self._train)
-        for part in trial.modules():
-            if isinstance(part, SeededDropout):
-                part.eval()
+        for part in _seeded(trial):
+            part.training = False  # of this module alone: a network inside it goes on as in training
         alone = [functional_call(trial, (params, _copies(buffers)), (x,)) for x in (some, others)]
         mixed = functional_call(trial, (params, _copies(buffers)), (torch.cat([some, others]),))
         return mixed.shape[0] == 2 * alone[0].shape[0] and torch.allclose(mixed, torch.cat(alone), rtol=1e-4, atol=1e-6)

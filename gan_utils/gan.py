@@ -19,8 +19,10 @@ from torch.func import grad, grad_and_value
 from gan_utils import checks, losses, optim
 from gan_utils.functional import Functional, Tensors
 from gan_utils.losses import Loss
+from gan_utils.memory import Replay
 from gan_utils.optim import Optimizer
 from gan_utils.penalties import Penalty
+from gan_utils.terms import Term, View
 
 __all__ = [
     "GAN",
@@ -32,8 +34,10 @@ __all__ = [
     "alternating",
     "consensus",
     "extragradient",
+    "pairs",
     "simultaneous",
     "step",
+    "unrolled",
 ]
 
 
@@ -46,11 +50,12 @@ class Player(NamedTuple):
 
 
 class State(NamedTuple):
-    """What training changes of a GAN. ``average`` is the moving average of G's parameters (empty without EMA)."""
+    """What training changes of a GAN."""
 
     G: Player
     D: Player
-    average: Tensors
+    average: Tensors  #: the moving average of G's parameters; empty without EMA
+    memory: Tensors  #: ``"fakes"``, the pool of old fakes ``[size, *shape]``; empty without replay
 
 
 class Batch(NamedTuple):
@@ -89,6 +94,10 @@ class GAN:
         play: how the two move: a name of :data:`PLAYS` or a rule such as ``consensus(10.0)``.
         ema: decay of the moving average of G's parameters, 0 for none; 0.999 is usual.
         latent: Z, the length of a latent; by default G's attribute ``latent`` or its first layer's width.
+        terms: what G minimises beside its loss: :class:`~gan_utils.terms.Term` values.
+        replay: old fakes that D is shown again, such as ``gu.memory.replay()``; none by default.
+        joint: D judges pairs, real (x, E(x)) against fake (G(z), z), each flattened into one row ``[B, x + Z]``. G must
+            carry an encoder E, as :class:`~gan_utils.models.WithEncoder` does, which trains in G's turn.
         together: D judges every sample by itself (no BatchNorm, say), so that real and fake may go through it in one
             pass, which is faster. ``None`` (the default) lets ``fit`` find out by trying.
 
@@ -107,23 +116,30 @@ class GAN:
     ema: float = 0.0
     latent: int | None = None
     together: bool | None = None
+    terms: tuple[Term, ...] = ()
+    replay: Replay | None = None
+    joint: bool = False
 
     def __post_init__(self) -> None:
-        penalties = (self.penalties,) if isinstance(self.penalties, Penalty) else tuple(self.penalties)
-        for penalty in penalties:
-            if not isinstance(penalty, Penalty):
-                raise TypeError(f"penalties must hold values such as r1(10.0) or wgan_gp(); got {penalty!r}.")
+        penalties = _values("penalties", self.penalties, Penalty, "r1(10.0) or wgan_gp()")
+        terms = _values("terms", self.terms, Term, "msgan(1.0) or feature_matching()")
+        if self.replay is not None and not isinstance(self.replay, Replay):
+            raise TypeError(f"replay must be a value such as replay(1_024) or None; got {self.replay!r}.")
         for name in ("opt_g", "opt_d"):
             if not isinstance(getattr(self, name), Optimizer):
                 raise TypeError(f"{name} must be an optimiser such as adam(1e-3); got {getattr(self, name)!r}.")
         G, D = _functional(self.G, "G"), _functional(self.D, "D")
         if self.latent is None and G.latent is None:
             raise ValueError("latent cannot be read off G (no attribute `latent`, no linear layer): pass latent=...")
+        if (self.joint or any(term.encoder for term in terms)) and not G.encodes:
+            wants = "joint=True" if self.joint else f"the term {next(t.name for t in terms if t.encoder)}"
+            raise ValueError(f"{wants} needs a G with an encoder, such as models.WithEncoder(G, encoder).")
         fixed = {
             "G": G,
             "D": D,
             "loss": losses.get(self.loss),
             "penalties": penalties,
+            "terms": terms,
             "d_steps": checks.integer("d_steps", self.d_steps),
             "play": PLAYS[checks.choice("play", self.play, PLAYS)] if not callable(self.play) else self.play,
             "ema": checks.number("ema", self.ema, least=0, most=0.999999),
@@ -137,12 +153,20 @@ class GAN:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(checks.integer("seed", seed, least=0))
             g, d = self.G.draw(), self.D.draw()
+            z = torch.randn(self.replay.size, self.latent) if self.replay else None
         average = {name: value.clone() for name, value in g[0].items()} if self.ema else {}
-        return State(Player(*g, self.opt_g.init(g[0])), Player(*d, self.opt_d.init(d[0])), average)
+        memory = {"fakes": self._paired(self.G(*g, z)[0], z)} if self.replay else {}
+        return State(Player(*g, self.opt_g.init(g[0])), Player(*d, self.opt_d.init(d[0])), average, memory)
+
+    def _paired(self, x: Tensor, z: Tensor) -> Tensor:
+        return pairs(x, z) if self.joint else x
 
     def describe(self) -> dict[str, str]:
-        """Return the recipe in words; two recipes that train differently differ here. Checkpoints carry it."""
-        return {
+        """Return the recipe in words; two recipes that train differently differ here. Checkpoints carry it.
+
+        Parts that most recipes do not have (terms, replay, joint) are named only where they are used.
+        """
+        words = {
             "G": self.G.description,
             "D": self.D.description,
             "loss": self.loss.name,
@@ -154,6 +178,26 @@ class GAN:
             "ema": f"{self.ema:g}",
             "latent": str(self.latent),
         }
+        rare = {
+            "terms": ", ".join(f"{t.name}(weight={t.weight:g})" for t in self.terms),
+            "replay": f"{self.replay.size}, share {self.replay.share:g}" if self.replay else "",
+            "joint": "True" if self.joint else "",
+        }
+        return words | {name: said for name, said in rare.items() if said}
+
+
+def _values(name: str, given: object, kind: type, such_as: str) -> tuple:
+    several = isinstance(given, (tuple, list)) and not isinstance(given, kind)  # a Penalty is a named tuple itself
+    values = tuple(given) if several else (given,)
+    for value in values:
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must hold values such as {such_as}; got {value!r}.")
+    return values
+
+
+def pairs(x: Tensor, z: Tensor) -> Tensor:
+    """Return what the D of a joint game judges: sample and latent in one row, ``[B, *shape], [B, Z] -> [B, x + Z]``."""
+    return torch.cat([x.flatten(1), z], 1)
 
 
 def _functional(network: Functional | nn.Module | Callable[[], nn.Module], role: str) -> Functional:
@@ -166,6 +210,8 @@ def step(gan: GAN, state: State, batch: Batch) -> tuple[State, Logs]:
     if gan.ema:
         average = {k: torch.lerp(state.G.params[k], old, gan.ema) for k, old in state.average.items()}
         state = state._replace(average=average)
+    if gan.D.ages:  # D carries noise that fades with the steps
+        state = state._replace(D=state.D._replace(buffers=gan.D.older(state.D.buffers)))
     return state, logs
 
 
@@ -189,11 +235,26 @@ def d_objective(
 def g_objective(
     params: Tensors, gan: GAN, buffers: Tensors, D: Player, real: Tensor, z: Tensor, key: Tensor
 ) -> tuple[Tensor, tuple[Tensors, Tensors]]:
-    """What G minimises: its loss on fresh fakes, averaged over the batch. Only losses on pairs look at ``real``."""
-    fake, buffers = gan.G(params, buffers, z, key + 4)
+    """What G minimises: its loss on fresh fakes, averaged over the batch, and its terms. Few losses look at ``real``."""
+    sample, fake, real, buffers = _shown(gan, params, buffers, real, z, key + 4)
     on_fake, d_buffers = gan.D(D.params, D.buffers, fake, key + 5)
     loss = gan.loss.g(_logits(on_fake), lambda: _logits(gan.D(D.params, D.buffers, real, key + 6)[0])).mean()
+    features = partial(gan.D.features, D.params, D.buffers, key=key + 5)
+    encode = partial(gan.G.encode, params, buffers, key=key + 7)
+    for term in gan.terms:
+        loss = loss + term(View(z, sample, fake, real, features, encode))
     return loss, (buffers, d_buffers)
+
+
+def _shown(
+    gan: GAN, params: Tensors, buffers: Tensors, x: Tensor, z: Tensor, key: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensors]:
+    """Return G's sample, the fake and the real that D judges (the same and ``x``, or pairs), and G's buffers."""
+    sample, buffers = gan.G(params, buffers, z, key)
+    if not gan.joint:
+        return sample, sample, x, buffers
+    code, buffers = gan.G(params, buffers, x, key + 3, encode=True)
+    return sample, pairs(sample, z), pairs(x, code), buffers
 
 
 def _logits(out: Tensor) -> Tensor:
@@ -210,17 +271,27 @@ class _Turn(NamedTuple):
 def _d_turn(gan: GAN, s: State, b: Batch, i: int) -> tuple[State, _Turn]:
     """D's gradient on its i-th batch; the state comes back with new buffers but no parameter moved."""
     key = b.key + 8 * i
-    fake, g_buffers = gan.G(s.G.params, s.G.buffers, b.z[i], key)
-    value = partial(d_objective, gan=gan, buffers=s.D.buffers, real=b.x[i], fake=fake, noise=b.noise[i], key=key)
+    _, fake, real, g_buffers = _shown(gan, s.G.params, s.G.buffers, b.x[i], b.z[i], key)
+    if gan.replay:
+        fake, pool = gan.replay.swap(s.memory["fakes"], fake, key)
+        s = s._replace(memory={"fakes": pool})
+    value = partial(d_objective, gan=gan, buffers=s.D.buffers, real=real, fake=fake, noise=b.noise[i], key=key)
     grads, (loss, (d_buffers, real, fake)) = grad_and_value(value, has_aux=True)(s.D.params)
     s = s._replace(G=s.G._replace(buffers=g_buffers), D=s.D._replace(buffers=d_buffers))
     return s, _Turn(grads, loss, real, fake)
 
 
-def _g_turn(gan: GAN, s: State, b: Batch) -> tuple[State, _Turn]:
-    """G's gradient; the state comes back with new buffers but no parameter moved."""
+def _g_turn(gan: GAN, s: State, b: Batch, foresee: Callable[[Tensors], Player] | None = None) -> tuple[State, _Turn]:
+    """G's gradient; the state comes back with new buffers but no parameter moved.
+
+    ``foresee`` says which D G answers, as a function of G's parameters; without it, the present one.
+    """
     key = b.key + 8 * (gan.d_steps - 1)
-    value = partial(g_objective, gan=gan, buffers=s.G.buffers, D=s.D, real=b.x[-1], z=b.z[-1], key=key)
+
+    def value(params: Tensors) -> tuple[Tensor, tuple[Tensors, Tensors]]:
+        D = foresee(params) if foresee else s.D
+        return g_objective(params, gan, s.G.buffers, D, b.x[-1], b.z[-1], key)
+
     grads, (loss, (g_buffers, d_buffers)) = grad_and_value(value, has_aux=True)(s.G.params)
     return s._replace(G=s.G._replace(buffers=g_buffers), D=s.D._replace(buffers=d_buffers)), _Turn(grads, loss)
 
@@ -297,5 +368,36 @@ def consensus(gamma: float = 10.0) -> Rule:
     return play
 
 
-#: The rules of play that need no setting, by name. :func:`consensus` takes its weight and gives a further one.
+def unrolled(k: int = 5, through: bool = True) -> Rule:
+    """Alternating play in which G answers the D of k steps ahead (Metz et al., 2017); D itself does not go there.
+
+    The k steps are D's own, by its optimiser, all on G's batch of this step, as in the authors' code. With
+    ``through=True`` G's gradient goes through them, as the paper asks: G sees how D will answer. Many ports leave that
+    out, which is ``through=False``: G merely plays against a better D. (The paper's rule is simultaneous, and its code's G
+    minimises the saturating loss. ``k=0`` is alternating play.)
+    """
+    k = checks.integer("k", k, least=0)
+
+    def play(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
+        s, d = _train_d(gan, s, b, gan.d_steps)
+        last = Batch(b.x[-1:], b.z[-1:], b.noise[-1:], b.key + 8 * (gan.d_steps - 1))
+
+        def foresee(g_params: Tensors) -> Player:
+            ahead = s._replace(G=s.G._replace(params=g_params))
+            for _ in range(k):
+                ahead, turn = _d_turn(gan, ahead, last, 0)
+                ahead = ahead._replace(D=_move(ahead.D, gan.opt_d, turn.grads))
+            return ahead.D
+
+        if through:
+            moved, g = _g_turn(gan, s, b, foresee)
+        else:
+            moved, g = _g_turn(gan, s._replace(D=foresee(s.G.params)), b)
+        return s._replace(G=_move(moved.G, gan.opt_g, g.grads)), _report(d, g)
+
+    play.name = f"unrolled({k}{'' if through else ', through=False'})"  # type: ignore[attr-defined]
+    return play
+
+
+#: The rules of play that need no setting, by name. :func:`consensus` and :func:`unrolled` take some and give further ones.
 PLAYS: dict[str, Rule] = {"alternating": alternating, "simultaneous": simultaneous, "extragradient": extragradient}

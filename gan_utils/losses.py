@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
@@ -20,13 +21,17 @@ from gan_utils import checks
 __all__ = [
     "LOSSES",
     "Loss",
+    "bidirectional",
     "get",
     "hinge",
     "least_squares",
     "nonsaturating",
     "relativistic",
+    "reverse_kl",
     "saturating",
+    "smoothed",
     "wasserstein",
+    "without_g",
 ]
 
 
@@ -69,8 +74,47 @@ relativistic = Loss(
     lambda fake, real: softplus(real() - fake),
 )
 
+#: VEEGAN, Srivastava et al. (2017): G lowers D's estimate of log p_g / p_data at its samples, which is -D(G(z)) as a logit.
+reverse_kl = Loss("reverse_kl", _classify, lambda fake, real: -fake)
+
+#: ALI, Dumoulin et al. (2017): both labels swapped for G and its encoder, which makes real pairs look made. For joint games.
+bidirectional = Loss("bidirectional", _classify, lambda fake, real: softplus(-fake) + softplus(real()))
+
 #: Every loss by its name; the conformance tests run over this table.
-LOSSES = {loss.name: loss for loss in (saturating, nonsaturating, least_squares, hinge, wasserstein, relativistic)}
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        saturating,
+        nonsaturating,
+        least_squares,
+        hinge,
+        wasserstein,
+        relativistic,
+        reverse_kl,
+        bidirectional,
+    )
+}
+
+
+def smoothed(loss: str | Loss = nonsaturating, real: float = 0.9) -> Loss:
+    """One-sided label smoothing, Salimans et al. (2016): D's target for real samples is ``real`` instead of 1.
+
+    With a target t the cross-entropy is ``t softplus(-a) + (1 - t) softplus(a) = softplus(-a) + (1 - t) a``; so this adds
+    ``(1 - t) a`` to a loss whose D is the classifier's. ValueError for another, or for ``real`` outside [0, 1].
+    """
+    loss, real = get(loss), checks.number("real", real, least=0, most=1)
+    if loss.d is not _classify:
+        raise ValueError(
+            f"loss={loss.name!r} has no labels to smooth: its D must minimise the classifier's cross-entropy."
+        )
+    name = f"{loss.name}, smoothed(real={real:g})"
+    return Loss(name, lambda a, b: _classify(a, b) + (1 - real) * a, loss.g)
+
+
+def without_g(loss: str | Loss = nonsaturating) -> Loss:
+    """D's half of a loss alone: what G minimises is left to the recipe's ``terms``, as in feature matching."""
+    loss = get(loss)
+    return Loss(f"{loss.name}, without G's half", loss.d, lambda fake, real: torch.zeros_like(fake))
 
 
 def get(loss: str | Loss) -> Loss:

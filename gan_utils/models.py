@@ -11,14 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from gan_utils import checks
+from gan_utils.terms import chosen
 
 __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DiracDiscriminator",
     "DiracGenerator",
+    "Generators",
     "StackedDiscriminator",
     "StackedGenerator",
+    "WithEncoder",
     "mlp",
     "mnist_discriminator",
     "mnist_generator",
@@ -135,6 +138,46 @@ class DCGANDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
+
+
+class WithEncoder(nn.Module):
+    """A generator with a network beside it that reads samples and trains in G's turn; ``encode=True`` asks for that one.
+
+    Args:
+        generator: latents ``[B, latent] -> [B, *shape]``.
+        encoder: samples ``[B, *shape] -> [B, *]``: latents for ALI and VEEGAN, logits of K generators for MGAN.
+        latent: length of a latent; by default the generator's attribute, or its first layer's width.
+    """
+
+    def __init__(self, generator: nn.Module, encoder: nn.Module, latent: int | None = None) -> None:
+        super().__init__()
+        self.generator, self.encoder = generator, encoder
+        self.latent = getattr(generator, "latent", None) if latent is None else checks.integer("latent", latent)
+
+    def forward(self, x: Tensor, *, encode: bool = False) -> Tensor:
+        return self.encoder(x) if encode else self.generator(x)
+
+
+class Generators(nn.Module):
+    """K generators that share all but their first layer (MGAN, Hoang et al., 2018): ``[B, latent + 1] -> [B, *shape]``.
+
+    The first entry of a latent says which one makes the sample, each with probability 1 / K
+    (:func:`~gan_utils.terms.chosen`). What it gives, ``[B, width]``, goes through ReLU and then ``shared``.
+    """
+
+    def __init__(self, k: int, latent: int, width: int, shared: nn.Module) -> None:
+        super().__init__()
+        self.k, self.latent = checks.integer("k", k), checks.integer("latent", latent) + 1
+        self.first = nn.Linear(latent, self.k * checks.integer("width", width))
+        self.shared = shared
+
+    def forward(self, z: Tensor) -> Tensor:
+        each = self.first(z[:, 1:]).view(len(z), self.k, -1)
+        mine = chosen(z, self.k)[:, None, None].expand(-1, 1, each.shape[2])
+        return self.shared(each.gather(1, mine)[:, 0].relu())
+
+    def extra_repr(self) -> str:
+        return f"k={self.k}"
 
 
 class StackedGenerator(nn.Module):

@@ -28,13 +28,14 @@ MEASURES = [
     "auc", "passed", "grad_g", "grad_d", "usual", "old_then", "old_now", "chance",
 ]  # fmt: skip
 PANELS = {
-    "diversity": {"spread": "spread", "quarter": "of a quarter", "covered": "covered", "covered_real": "by reals"},
-    "mean moved, in distances between samples": {"moved": "fakes", "moved_real": "reals"},
-    "pairs that D tells apart": {
-        "auc": "with new fakes",
-        "old_now": "with old fakes",
-        "old_then": "when these were new",
+    "diversity": {
+        "spread": "spread",
+        "quarter": "that of a quarter",
+        "covered": "covered",
+        "covered_real": "... by reals",
     },
+    "movement of the mean": {"moved": "fakes", "moved_real": "reals"},
+    "pairs that D tells apart": {"auc": "new fakes", "old_now": "old fakes", "old_then": "... when new"},
     "norm of the gradient": {"grad_g": "G", "grad_d": "D"},
 }
 
@@ -107,7 +108,7 @@ class CollapseMonitor:
     References are reals against reals, or the run's own past; ``RULES`` lists the alarms. A rule's count goes up by one at
     a bad look and down by one at a good one: at ``patience`` the alarm is raised, at 0 it is cleared (NaN is told at once).
     It goes to ``on_alarm``, or else out as a :class:`CollapseWarning`. Blind spots: samples that are varied but poor,
-    lost variety within modes, copies of the data; for these look at many samples, at rest.
+    lost variety within modes, copies of the data; for these, examine many samples at rest.
 
     Args:
         patience: bad looks that make an alarm.
@@ -251,7 +252,15 @@ class CollapseMonitor:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row for each look: its step and its measures, NaN where one was not watched."""
+        """Each look as a row; NaN where something was not watched.
+
+        ``spread`` of the fakes over that of the data, its ``best`` so far, and that of a ``quarter`` of the data; the share of
+        kept reals ``covered`` by the fakes and by reals (``covered_real``); how far the mean ``moved`` since the last look, in
+        distances between two samples. ``d_real``, ``d_fake``: D's means; its ``accuracy``; ``auc``, the share of pairs in
+        which the real scores higher; ``passed``, the mean of sigmoid(fake's logit - real's). ``grad_g`` and its median so far,
+        ``usual``; ``grad_d``. The auc against kept fakes when they were new (``old_then``) and now (``old_now``), ``chance``
+        its standard deviation if these were real. ``broken``: what held NaN or Inf, counted.
+        """
         return pd.DataFrame(self._rows, columns=["step", *MEASURES])
 
     def report(self) -> str:
@@ -275,9 +284,11 @@ class CollapseMonitor:
         """Draw the table in four panels, each alarm a dotted line where it was raised; return the axes [4]."""
         with plt.rc_context(plots.STYLE):
             axes = plt.subplots(2, 2, figsize=(7.2, 5), sharex=True)[1].reshape(-1)
-        for ax, (title, names), scale in zip(axes, PANELS.items(), ("linear", "log") * 2, strict=True):
+        for ax, (title, names), log in zip(axes, PANELS.items(), (False, True) * 2, strict=True):
             curves = {label: self.table[name] for name, label in names.items()}
-            plots.lines(self.table.step, curves, xlabel="step", ylabel="", ax=ax).set(title=title, yscale=scale)
+            below = "step" if ax.get_subplotspec().is_last_row() else ""
+            plots.lines(self.table.step, curves, xlabel=below, ylabel="", ax=ax).set_title(title)
+            ax.set_yscale("log") if log else ax.set_ylim(0, max(1.1, ax.get_ylim()[1]))
             for alarm in self.alarms:
                 ax.axvline(alarm.step, color="black", linestyle=":", linewidth=0.8)
         return axes

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gan_utils import checks
 
-__all__ = ["OPTIMIZERS", "Optimizer", "adam", "clipped", "optimistic", "rmsprop", "sgd"]
+__all__ = ["OPTIMIZERS", "Optimizer", "adam", "clipped", "historical", "optimistic", "rmsprop", "sgd"]
 
 Params = dict[str, Tensor]
 OptState = dict[str, Any]
@@ -35,6 +35,12 @@ def _zeros(params: Params) -> Params:
 def _scalar(params: Params, value: float) -> Tensor:
     some = next(iter(params.values()))
     return torch.tensor(value, dtype=some.dtype, device=some.device)
+
+
+def _root(square: Tensor) -> Tensor:
+    # The root's slope at 0 is infinite. Unrolling differentiates through it, where a weight may have had no gradient yet;
+    # 1e-30 keeps that finite, and is far below the squares of the optimisers' eps.
+    return (square + 1e-30).sqrt()
 
 
 def sgd(lr: float = 0.01, momentum: float = 0.0) -> Optimizer:
@@ -67,7 +73,7 @@ def rmsprop(lr: float = 1e-4, alpha: float = 0.99, eps: float = 1e-8) -> Optimiz
 
     def update(params: Params, grads: Params, state: OptState) -> tuple[Params, OptState]:
         square = {k: alpha * state["square"][k] + (1 - alpha) * g.square() for k, g in grads.items()}
-        moved = {k: p - state["lr"] * grads[k] / (square[k].sqrt() + eps) for k, p in params.items()}
+        moved = {k: p - state["lr"] * grads[k] / (_root(square[k]) + eps) for k, p in params.items()}
         return moved, state | {"square": square}
 
     return Optimizer(f"rmsprop(lr={lr:g}, alpha={alpha:g}, eps={eps:g})", init, update)
@@ -95,7 +101,7 @@ def adam(lr: float = 1e-3, betas: tuple[float, float] = (0.5, 0.999), eps: float
         square = {k: beta2 * state["square"][k] + (1 - beta2) * g.square() for k, g in grads.items()}
         rate = state["lr"] / (1 - beta1**steps)
         root = (1 - beta2**steps).sqrt()
-        moved = {k: p - rate * mean[k] / (square[k].sqrt() / root + eps) for k, p in params.items()}
+        moved = {k: p - rate * mean[k] / (_root(square[k]) / root + eps) for k, p in params.items()}
         return moved, state | {"steps": steps, "mean": mean, "square": square}
 
     return Optimizer(f"adam(lr={lr:g}, betas=({beta1:g}, {beta2:g}), eps={eps:g})", init, update)
@@ -128,6 +134,26 @@ def clipped(inner: Optimizer, limit: float = 0.01) -> Optimizer:
         return {k: p.clamp(-limit, limit) for k, p in moved.items()}, state
 
     return Optimizer(f"clipped({inner.name}, {limit:g})", inner.init, update)
+
+
+def historical(inner: Optimizer, weight: float = 1.0) -> Optimizer:
+    """Historical averaging, Salimans et al. (2016): add ``weight * |params - mean of the params so far|^2`` to the cost.
+
+    The mean is over all points before each move, the present one included, and counts as a constant.
+    """
+    weight = checks.number("weight", weight, least=0)
+
+    def init(params: Params) -> OptState:
+        return {"inner": inner.init(params), "mean": _zeros(params), "count": _scalar(params, 0.0)}
+
+    def update(params: Params, grads: Params, state: OptState) -> tuple[Params, OptState]:
+        count = state["count"] + 1
+        mean = {k: old + (params[k] - old) / count for k, old in state["mean"].items()}
+        pulled = {k: g + 2 * weight * (params[k] - mean[k]) for k, g in grads.items()}
+        moved, inner_state = inner.update(params, pulled, state["inner"])
+        return moved, {"inner": inner_state, "mean": mean, "count": count}
+
+    return Optimizer(f"historical({inner.name}, {weight:g})", init, update)
 
 
 #: The optimisers that stand on their own, by name; the conformance tests run over this table.

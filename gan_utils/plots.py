@@ -15,7 +15,7 @@ from gan_utils import checks
 from gan_utils.data import Mixture
 from gan_utils.run import Frames, Run
 
-__all__ = ["COLOURS", "evidence", "film", "history", "images", "lines", "points", "use_style"]
+__all__ = ["COLOURS", "evidence", "film", "heatmap", "history", "images", "lines", "points", "use_style"]
 
 #: Okabe and Ito's palette, distinct to colour-blind eyes: blue, orange, green, pink, sky, vermilion, yellow, black.
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"]
@@ -86,6 +86,45 @@ def history(
     return axes
 
 
+def heatmap(
+    values: Sequence[Sequence[float]] | Tensor,
+    *,
+    rows: Sequence[object],
+    columns: Sequence[object],
+    xlabel: str,
+    ylabel: str,
+    limits: tuple[float, float] = (0.0, 1.0),
+    form: str = ".0%",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw ``values [rows, columns]`` as coloured cells with their numbers in them, the first row at the bottom.
+
+    Args:
+        rows, columns: a label for each row and each column, shown with ``str``.
+        limits: the values of the darkest and the lightest colour (cividis, which colour-blind eyes order alike).
+        form: how a number is written, a format specification; NaN is an empty cell.
+
+    Raises ValueError or TypeError for values that are no table, or labels that do not fit it.
+    """
+    table = checks.shaped("values", torch.as_tensor(values, dtype=torch.float64), None, None)
+    for name, labels, count in zip(("rows", "columns"), (rows, columns), table.shape, strict=True):
+        if len(labels) != count:
+            raise ValueError(f"{name} must have a label for each of the {count} {name} of values; got {len(labels)}.")
+    with plt.rc_context(STYLE):
+        ax = ax or plt.subplots()[1]
+        shown = ax.imshow(table.numpy(), cmap="cividis", vmin=limits[0], vmax=limits[1], aspect="auto", origin="lower")
+        for (row, column), value in np.ndenumerate(table.numpy()):
+            if np.isfinite(value):
+                dark = shown.norm(value) < 0.5  # cividis grows evenly from dark blue to yellow
+                colour = "white" if dark else "black"
+                ax.text(column, row, format(value, form), ha="center", va="center", fontsize=9, color=colour)
+        ax.set(xlabel=xlabel, ylabel=ylabel, xticks=range(len(columns)), yticks=range(len(rows)))
+        ax.set_xticklabels([str(label) for label in columns])
+        ax.set_yticklabels([str(label) for label in rows])
+        ax.grid(False)
+    return ax
+
+
 def points(
     samples: Tensor, *, real: Mixture | Tensor | None = None, titles: Sequence[str] | None = None, columns: int = 4
 ) -> np.ndarray:
@@ -117,7 +156,10 @@ def _scatter(ax: Axes, fake: Tensor, cloud: Tensor | None) -> None:
 
 
 def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Sequence[str] | None = None) -> np.ndarray:
-    """Show images ``[n, 1, h, w]`` (or ``[panels, n, 1, h, w]``) in [-1, 1], tiled; one panel for each group."""
+    """Show images ``[n, c, h, w]`` (or ``[panels, n, c, h, w]``) in [-1, 1], tiled; one panel for each group.
+
+    One channel is drawn in grey, three as red, green and blue.
+    """
     groups = x[None] if x.ndim == 4 else x
     axes = _panels(1, len(groups), aspect=rows / columns + (0.12 if titles else 0))[0]
     for i, (ax, group) in enumerate(zip(axes, groups, strict=True)):
@@ -128,11 +170,14 @@ def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Sequence[str]
 
 def _tile(ax: Axes, group: Tensor, rows: int, columns: int) -> None:
     group = group[: rows * columns].detach().cpu().float().clamp(-1, 1)
-    _, _, height, width = group.shape
+    _, channels, height, width = group.shape
     blank = group.new_full((rows * columns - len(group), *group.shape[1:]), -1.0)
-    tiles = torch.cat([group, blank])[:, 0].reshape(rows, columns, height, width)
-    tiled = tiles.transpose(1, 2).reshape(rows * height, columns * width)
-    ax.imshow(tiled.numpy(), vmin=-1, vmax=1, cmap="gray")
+    tiles = torch.cat([group, blank]).reshape(rows, columns, channels, height, width)
+    tiled = tiles.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
+    if channels == 3:
+        ax.imshow(((tiled + 1) / 2).numpy())  # colours lie in [0, 1]
+    else:
+        ax.imshow(tiled[..., 0].numpy(), vmin=-1, vmax=1, cmap="gray")
     ax.axis("off")
 
 
@@ -141,7 +186,7 @@ def film(
 ) -> np.ndarray:
     """Draw snapshots as a film strip: a row for each seed, ``columns`` moments from first to last.
 
-    Points ``[T, seeds, n, 2]`` are scattered, images ``[T, seeds, n, 1, h, w]`` tiled 4 x 4.
+    Points ``[T, seeds, n, 2]`` are scattered, images ``[T, seeds, n, c, h, w]`` tiled 4 x 4.
     """
     moments = np.unique(np.linspace(0, len(frames.steps) - 1, columns).round().astype(int))
     members = list(range(frames.samples.shape[1]))

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 
 from gan_utils import checks, runtime
 from gan_utils.checkpoint import CheckpointError, load_tensors, save_tensors
-from gan_utils.gan import GAN, Logs, State
+from gan_utils.gan import GAN, Logs, State, pairs
 
 __all__ = ["Frames", "Run", "Source"]
 
@@ -45,7 +45,8 @@ class Run:
     """A trained (or half-trained) ensemble: the networks' states, their history and samples from them.
 
     Made by :func:`~gan_utils.training.fit`. ``state`` holds one :class:`~gan_utils.gan.State` whose tensors have a
-    leading dimension of seeds; ``seeds`` names them; ``step`` counts the steps done.
+    leading dimension of seeds; ``seeds`` names them; ``step`` counts the steps done. ``lr_g`` and ``lr_d`` are the learning
+    rates of a sweep, one for each seed, or None.
     """
 
     gan: GAN
@@ -55,6 +56,8 @@ class Run:
     state: State
     device: torch.device
     log_every: int
+    lr_g: tuple[float, ...] | None = None
+    lr_d: tuple[float, ...] | None = None
     compiled: bool = False
     step: int = 0
     seconds: float = 0.0
@@ -98,13 +101,18 @@ class Run:
 
     @torch.no_grad()
     def judge(self, x: Tensor) -> Tensor:
-        """Return each member's logits ``[seeds, n]`` on given samples: ``[n, *shape]``, or its own ``[seeds, n, *shape]``."""
+        """Return each member's logits ``[seeds, n]`` on given samples: ``[n, *shape]``, or its own ``[seeds, n, *shape]``.
+
+        In a joint game D judges each sample with the code that the member's encoder gives it, as it judges real ones.
+        """
         shared = x.ndim == 1 + len(self.source.shape)
         members = []
         for i in range(len(self.seeds)):
-            p, b = tree_map(lambda t, i=i: t[i], (self.state.D.params, self.state.D.buffers))
+            G, D = tree_map(lambda t, i=i: t[i], (self.state.G, self.state.D))
             mine = (x if shared else x[i]).to(self.device)
-            members.append(self.gan.D(p, b, mine, training=False)[0].flatten().cpu())
+            if self.gan.joint:
+                mine = pairs(mine, self.gan.G(G.params, G.buffers, mine, training=False, encode=True)[0])
+            members.append(self.gan.D(D.params, D.buffers, mine, training=False)[0].flatten().cpu())
         return torch.stack(members)
 
     @property
@@ -125,7 +133,8 @@ class Run:
         """A tidy table, one row for each seed and logged step.
 
         Columns: seed, step, d_loss, g_loss, d_real and d_fake (D's mean logit on real and fake samples), diverged (this
-        member has met a NaN or Inf by now), and whatever the callbacks measured (NaN at the steps between).
+        member has met a NaN or Inf by now), and whatever the callbacks measured (NaN at the steps between). In a sweep
+        ``lr_g`` and ``lr_d`` follow the seed.
         """
         logs = torch.stack(self.logs) if self.logs else torch.empty(0, len(self.seeds), len(Logs._fields))
         bad = (~torch.isfinite(logs).all(dim=2)).cumsum(dim=0) > 0
@@ -133,7 +142,14 @@ class Run:
         table.insert(0, "step", [s for s in self.log_steps for _ in self.seeds])
         table.insert(0, "seed", list(self.seeds) * len(self.log_steps))
         table["diverged"] = bad.reshape(-1).numpy()
-        return self._with_metrics(table)
+        table = self._with_metrics(table)
+        for name, rates in reversed(self._sweeps.items()):
+            table.insert(1, name, table["seed"].map(dict(zip(self.seeds, rates, strict=True))))
+        return table
+
+    @property
+    def _sweeps(self) -> dict[str, tuple[float, ...]]:
+        return {name: rates for name in ("lr_g", "lr_d") if (rates := getattr(self, name)) is not None}
 
     def _with_metrics(self, table: pd.DataFrame) -> pd.DataFrame:
         if not self.metrics:
@@ -163,7 +179,7 @@ class Run:
     def describe(self) -> dict[str, str]:
         """Return everything that must agree for a checkpoint to fit this run, in words."""
         own = {"source": self.source.describe(), "seeds": str(list(self.seeds)), "batch": str(self.batch)}
-        return self.gan.describe() | own
+        return self.gan.describe() | own | {name: str(list(rates)) for name, rates in self._sweeps.items()}
 
     def save(self, path: str | Path) -> None:
         """Write a checkpoint: tensors only (safetensors), written beside the file and then moved onto it in one step.
@@ -221,7 +237,7 @@ def _unflatten(prefix: str, tree: Any, tensors: dict[str, Tensor], device: torch
 
 def _same_recipe(path: str | Path, theirs: Any, mine: dict[str, str]) -> None:
     theirs = theirs if isinstance(theirs, dict) else {}
-    differ = [name for name in mine if theirs.get(name) != mine[name]]
+    differ = [name for name in mine | theirs if theirs.get(name) != mine.get(name)]
     if differ:
-        shown = "; ".join(f"{name}: {theirs.get(name)!r} there, {mine[name]!r} here" for name in differ[:2])
+        shown = "; ".join(f"{name}: {theirs.get(name)!r} there, {mine.get(name)!r} here" for name in differ[:2])
         raise CheckpointError(f"{path} is of another recipe ({shown[:400]}). Use another path, or remove the file.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import signal
 import threading
 import time
@@ -25,7 +26,8 @@ from torch.func import vmap
 from torch.utils._pytree import tree_map
 
 from gan_utils import checks, runtime
-from gan_utils.gan import GAN, Batch, Logs, State, step
+from gan_utils.gan import GAN, Batch, Logs, Player, State, pairs, step
+from gan_utils.optim import Optimizer
 from gan_utils.progress import Progress
 from gan_utils.run import Run, Source
 
@@ -50,7 +52,8 @@ def draw_block(gan: GAN, source: Source, seed: int, block: int, batch: int) -> B
     k = gan.d_steps
     x = source.sample(BLOCK * k * batch, generator).reshape(BLOCK, k, batch, *source.shape)
     z = torch.randn(BLOCK, k + 1, batch, gan.latent, generator=generator)
-    noise = torch.rand(BLOCK, k, *_noise_shape(gan, batch, source.shape), generator=generator)
+    judged = (math.prod(source.shape) + gan.latent,) if gan.joint else source.shape
+    noise = torch.rand(BLOCK, k, *_noise_shape(gan, batch, judged), generator=generator)
     key = torch.randint(2**31, (BLOCK,), generator=generator)
     return Batch(x, z, noise, key)
 
@@ -69,6 +72,8 @@ def fit(
     steps: int,
     seeds: int | Sequence[int] = 1,
     batch: int = 128,
+    lr_g: Sequence[float] | Tensor | None = None,
+    lr_d: Sequence[float] | Tensor | None = None,
     device: str | torch.device = "auto",
     compile: bool | str = "auto",
     log_every: int | None = None,
@@ -88,6 +93,8 @@ def fit(
         steps: steps in all (a resumed run does those that are left).
         seeds: a number n, for seeds 0 to n - 1, or the seeds themselves.
         batch: samples in a batch.
+        lr_g, lr_d: learning rates, one for each seed, in place of the one of ``gan.opt_g`` or ``gan.opt_d``. So one
+            ensemble sweeps a learning rate; the history then has a column of that name.
         device: ``"auto"`` (CUDA if there is one, else the CPU) or a device.
         compile: True, False, or ``"auto"``: compile runs of at least 1,500 steps. Without a working C++ compiler the run
             goes on eagerly, and the summary says so.
@@ -112,12 +119,17 @@ def fit(
         raise ValueError(f"compile must be True, False or 'auto'; got {compile!r}.")
     names = _seeds(seeds)
     gan = _checked(gan, source, batch)
+    state = tree_map(lambda *members: torch.stack(members).to(where), *map(gan.init, names))
+    rates_g, G = _sweep("lr_g", lr_g, len(names), gan.opt_g, state.G)
+    rates_d, D = _sweep("lr_d", lr_d, len(names), gan.opt_d, state.D)
     run = Run(
         gan=gan,
         source=source.to(where) if hasattr(source, "to") else source,
         seeds=names,
         batch=batch,
-        state=tree_map(lambda *members: torch.stack(members).to(where), *map(gan.init, names)),
+        lr_g=rates_g,
+        lr_d=rates_d,
+        state=state._replace(G=G, D=D),
         device=where,
         log_every=checks.integer("log_every", max(1, steps // 500) if log_every is None else log_every),
         compiled=steps >= COMPILE_FROM if compile == "auto" else bool(compile),
@@ -145,6 +157,31 @@ def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(range(checks.integer("seeds", seeds)))
 
 
+def _sweep(
+    name: str, given: Sequence[float] | Tensor | None, count: int, optimizer: Optimizer, player: Player
+) -> tuple[tuple[float, ...] | None, Player]:
+    """Return the learning rates of a sweep (None without one), and the player whose members start with them."""
+    if given is None:
+        return None, player
+    rates = given.tolist() if hasattr(given, "tolist") else given
+    if not isinstance(rates, Sequence) or isinstance(rates, str):
+        raise TypeError(f"{name} must be a sequence of numbers, one for each seed; got {given!r}.")
+    if len(rates) != count:
+        raise ValueError(f"{name} must have one number for each of the {count} seeds; got {len(rates)}.")
+    rates = tuple(checks.number(name, rate, above=0) for rate in rates)
+    try:
+        return rates, player._replace(opt=_with_rates(player.opt, torch.tensor(rates)))
+    except KeyError:
+        raise ValueError(f"{name} cannot be set: {optimizer.name} keeps no 'lr' in its state.") from None
+
+
+def _with_rates(opt: dict, rates: Tensor) -> dict:
+    """Return an optimiser's state with these learning rates; one that wraps another keeps its state under "inner"."""
+    if "lr" in opt:
+        return opt | {"lr": rates.to(opt["lr"])}
+    return opt | {"inner": _with_rates(opt["inner"], rates)}
+
+
 @torch.no_grad()
 def _checked(gan: GAN, source: Source, batch: int) -> GAN:
     """Try the shapes once on real data, so that a mistake is named here and not deep inside torch."""
@@ -165,7 +202,13 @@ def _checked(gan: GAN, source: Source, batch: int) -> GAN:
         raise ValueError(
             f"G gives {list(fake.shape)} for latents {list(z.shape)}, but the data are {list(real.shape)}."
         )
-    logits = _try_network("D", gan.D, state.D.params, state.D.buffers, real, f"data {list(real.shape)}")
+    judged = "data"
+    if gan.joint:
+        encoder = partial(gan.G, encode=True)
+        code = _try_network("G's encoder", encoder, state.G.params, state.G.buffers, real, f"data {list(real.shape)}")
+        checks.shaped("G's encoder(data)", code, batch, gan.latent)
+        judged, real, fake = "pairs", pairs(real, code), pairs(fake, z)
+    logits = _try_network("D", gan.D, state.D.params, state.D.buffers, real, f"{judged} {list(real.shape)}")
     if logits.ndim not in (1, 2) or logits.numel() != logits.shape[0] or batch % logits.shape[0]:
         raise ValueError(f"D must give one logit a sample, [{batch}] or [{batch}, 1]; it gives {list(logits.shape)}.")
     if gan.together is None:
@@ -212,7 +255,7 @@ def _callback_events(run: Run, steps: int, callbacks: Sequence[Callback], every:
     def measure() -> None:
         for callback in callbacks:
             for name, value in callback(run.step, run).items():
-                if name in ("seed", "step", "diverged", *Logs._fields):
+                if name in ("seed", "lr_g", "lr_d", "step", "diverged", *Logs._fields):
                     raise ValueError(f"a callback returned {name!r}, which is a column of the history already.")
                 values = torch.as_tensor(value, dtype=torch.float32).cpu().expand(len(run.seeds))
                 run.metrics.setdefault(name, {})[run.step] = values.clone()

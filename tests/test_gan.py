@@ -77,6 +77,8 @@ def manual_loss(name: str, D, real, fake):
         "hinge": lambda: (1 - r).clamp(min=0) + (1 + f).clamp(min=0),
         "wasserstein": lambda: f - r,
         "relativistic": lambda: -log(r - f),
+        "reverse_kl": lambda: -log(r) - log(-f),
+        "bidirectional": lambda: -log(r) - log(-f),
     }[name]().mean()
 
 
@@ -90,6 +92,8 @@ def manual_g_loss(name: str, D, real, fake):
         "hinge": lambda: -f,
         "wasserstein": lambda: -f,
         "relativistic": lambda: -log(f - r),
+        "reverse_kl": lambda: -f,
+        "bidirectional": lambda: -log(f) - log(-r),
     }[name]().mean()
 
 
@@ -134,8 +138,10 @@ def recipes():
     G, D = nets(dropout=True)
     for name in losses.LOSSES:
         yield pytest.param(gu.GAN(G, D, loss=name, penalties=(penalties.r1(1.0), penalties.dragan(1.0))), id=name)
-    for play in (*PLAYS, gu.consensus(0.3)):
-        yield pytest.param(gu.GAN(G, D, play=play, penalties=penalties.wgan_gp(), ema=0.5), id=str(play)[:13])
+    for play in (*PLAYS, gu.consensus(0.3), gu.unrolled(2), gu.unrolled(2, through=False)):
+        yield pytest.param(
+            gu.GAN(G, D, play=play, penalties=penalties.wgan_gp(), ema=0.5), id=getattr(play, "name", play)
+        )
     yield pytest.param(gu.GAN(G, gu.critics.Pac(nn.Linear(4, 1), 2), d_steps=2, loss="hinge"), id="pac")
     bn = nn.Sequential(nn.Linear(Z, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
     bd = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
@@ -427,6 +433,12 @@ class Bare(nn.Module):
         (dict(loss=None), ValueError, "loss=None is not known"),
         (dict(penalties=["r1"]), TypeError, r"penalties must hold values such as r1\(10.0\)"),
         (dict(penalties=(penalties.r1,)), TypeError, "penalties must hold values"),
+        (dict(terms=["msgan"]), TypeError, r"terms must hold values such as msgan\(1.0\)"),
+        (dict(terms=gu.terms.msgan), TypeError, "terms must hold values"),
+        (dict(penalties=5), TypeError, "penalties must hold values"),
+        (dict(replay=0.5), TypeError, r"replay must be a value such as replay\(1_024\) or None; got 0.5"),
+        (dict(joint=True), ValueError, "joint=True needs a G with an encoder, such as models.WithEncoder"),
+        (dict(terms=gu.terms.reconstruction()), ValueError, "the term reconstruction needs a G with an encoder"),
         (dict(opt_g="adam"), TypeError, "opt_g must be an optimiser"),
         (dict(opt_d=optim.adam), TypeError, "opt_d must be an optimiser"),
         (dict(d_steps=0), ValueError, "d_steps must be at least 1; got 0"),
@@ -470,6 +482,16 @@ def test_recipes_that_train_differently_are_told_apart():
         gu.GAN(G, D, play="simultaneous"),
         gu.GAN(G, D, play=gu.consensus(1.0)),
         gu.GAN(G, D, play=gu.consensus(2.0)),
+        gu.GAN(G, D, play=gu.unrolled(2)),
+        gu.GAN(G, D, play=gu.unrolled(3)),
+        gu.GAN(G, D, play=gu.unrolled(3, through=False)),
+        gu.GAN(G, D, terms=gu.terms.msgan(1.0)),
+        gu.GAN(G, D, terms=gu.terms.msgan(2.0)),
+        gu.GAN(G, D, replay=gu.memory.replay(8)),
+        gu.GAN(G, D, replay=gu.memory.replay(8, 0.25)),
+        gu.GAN(G, gu.critics.InstanceNoise(D, 0.1)),
+        gu.GAN(G, gu.critics.InstanceNoise(D, 0.1, 50)),
+        gu.GAN(G, gu.critics.Spectral(D)),
         gu.GAN(G, D, ema=0.9),
         gu.GAN(gu.models.DiracGenerator(1.0), D),
         gu.GAN(gu.models.DiracGenerator(2.0), D),

@@ -19,12 +19,14 @@ FLOORS = {
     "checkpoint": 1,
     "progress": 1,
     "functional": 1,
+    "terms": 1,
     "classifier": 2,
     "data": 2,
     "models": 2,
     "losses": 2,
     "penalties": 2,
     "critics": 2,
+    "memory": 2,
     "optim": 2,
     "gan": 3,
     "run": 4,
@@ -93,7 +95,7 @@ def lines_of_code(path: Path) -> int:
 def test_the_package_stays_small():
     files = [path for path in ROOT.rglob("*.py") if not path.name.startswith("chapter")]
     lines = sum(map(lines_of_code, files))
-    assert lines < 2_500, f"{lines} lines of code without the chapters' exercise checks"
+    assert lines < 3_700, f"{lines} lines of code without the chapters' exercise checks"
 
 
 @pytest.mark.parametrize("module", ["gan_utils", *map(module_of, FILES)])

@@ -11,7 +11,7 @@ from torch.autograd import gradcheck
 from gan_utils import losses
 from gan_utils.losses import LOSSES, Loss
 
-PAIRED = {"relativistic"}  # the losses whose generator looks at real samples
+PAIRED = {"relativistic", "bidirectional"}  # the losses whose generator looks at real samples
 
 
 def slopes(function, *at: float) -> list[float]:
@@ -88,6 +88,8 @@ AT_ZERO = {  # D's and G's loss when every logit is 0, so D(x) = 1/2
     "hinge": (2.0, 0.0),
     "wasserstein": (0.0, 0.0),
     "relativistic": (LOG2, LOG2),
+    "reverse_kl": (2 * LOG2, 0.0),
+    "bidirectional": (2 * LOG2, 2 * LOG2),
 }
 SLOPES_AT_ZERO = {  # dD/dreal, dD/dfake, dG/dfake
     "saturating": (-0.5, 0.5, -0.5),
@@ -96,6 +98,8 @@ SLOPES_AT_ZERO = {  # dD/dreal, dD/dfake, dG/dfake
     "hinge": (-1.0, 1.0, -1.0),
     "wasserstein": (-1.0, 1.0, -1.0),
     "relativistic": (-0.5, 0.5, -0.5),
+    "reverse_kl": (-0.5, 0.5, -1.0),
+    "bidirectional": (-0.5, 0.5, -0.5),
 }
 
 
@@ -155,6 +159,31 @@ def test_relativistic_sees_only_differences():
     for shift in (-50.0, 0.0, 50.0):
         torch.testing.assert_close(losses.relativistic.d(real + shift, fake + shift), losses.relativistic.d(real, fake))
     torch.testing.assert_close(losses.relativistic.g(fake, lambda: real), losses.relativistic.d(fake, real))
+
+
+@pytest.mark.parametrize("target", [0.75, 0.9, 1.0])
+def test_smoothing_is_the_cross_entropy_with_a_softer_label(target):
+    real, fake = torch.tensor([-2.0, 0.3, 40.0]), torch.tensor([1.0, -0.5, -40.0])
+    loss = losses.smoothed("nonsaturating", target)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    want = entropy(real, torch.full((3,), target), reduction="none") + entropy(fake, torch.zeros(3), reduction="none")
+    torch.testing.assert_close(loss.d(real, fake), want)
+    assert loss.g is losses.nonsaturating.g and f"{target:g}" in loss.name
+    check_loss(loss)
+
+
+def test_smoothing_needs_labels_and_a_share():
+    with pytest.raises(ValueError, match="loss='hinge' has no labels to smooth"):
+        losses.smoothed("hinge")
+    with pytest.raises(ValueError, match=r"real must be a finite number at least 0, at most 1; got 1\.1"):
+        losses.smoothed(real=1.1)
+
+
+def test_without_g_leaves_g_nothing():
+    loss = losses.without_g("hinge")
+    fake = torch.tensor([3.0, float("inf"), -2.0], requires_grad=True)
+    assert loss.d is losses.hinge.d and loss.name == "hinge, without G's half"
+    assert torch.equal(loss.g(fake, None), torch.zeros(3))
 
 
 def test_unknown_names_come_with_a_suggestion():

@@ -132,6 +132,34 @@ def test_clipped_clamps_after_the_move():
     torch.testing.assert_close(moved["x"], torch.tensor([0.5, -0.5, 0.3]))
 
 
+def test_historical_averaging_by_hand():
+    """SGD of size h on a constant gradient g, with a pull of 2 w (x - mean of all points so far, this one included)."""
+    h, g, w = 0.1, 2.0, 0.3
+    opt = optim.historical(optim.sgd(h), w)
+    x, state = one(1.0), opt.init(one(1.0))
+    points = []
+    for _ in range(6):
+        points.append(float(x["x"]))
+        x, state = opt.update(x, one(g), state)
+        want = points[-1] - h * (g + 2 * w * (points[-1] - sum(points) / len(points)))
+        assert float(x["x"]) == pytest.approx(want, abs=1e-12)
+    assert float(state["mean"]["x"]) == pytest.approx(sum(points) / 6) and float(state["count"]) == 6
+    free, bare = optim.historical(optim.adam(0.1), 0.0), optim.adam(0.1)
+    moved, plain = free.update(x, one(g), free.init(x)), bare.update(x, one(g), bare.init(x))
+    assert torch.equal(moved[0]["x"], plain[0]["x"]) and free.name.startswith("historical(adam(")
+
+
+def test_a_weight_without_gradient_does_not_spoil_what_is_differentiated_through():
+    for opt in (optim.adam(0.1), optim.rmsprop(0.1)):
+
+        def after(w, opt=opt):  # the second entry has no gradient: a dead unit
+            moved, _ = opt.update({"w": w}, {"w": w * torch.tensor([1.0, 0.0])}, opt.init({"w": w}))
+            return moved["w"].sum()
+
+        slope = torch.func.grad(after)(torch.tensor([0.5, 0.5]))
+        assert slope.isfinite().all() and float(slope[1]) == 1
+
+
 @pytest.mark.parametrize("make", [*optim.OPTIMIZERS.values(), lambda lr: optim.optimistic(optim.adam(lr))])
 def test_members_of_an_ensemble_may_differ_in_their_learning_rate(make):
     rates_ = torch.tensor([0.1, 0.01, 0.0], dtype=torch.float64)
@@ -174,6 +202,7 @@ def test_optimisers_can_be_differentiated_through():
         (lambda: optim.adam(betas=(0.5, 1.0)), "betas"),
         (lambda: optim.adam(eps=-1), "eps"),
         (lambda: optim.clipped(optim.sgd(), 0), "limit"),
+        (lambda: optim.historical(optim.sgd(), -1), "weight"),
     ],
 )
 def test_bad_settings_are_named(call, name):

@@ -71,6 +71,48 @@ def test_history_names_bad_columns():
         plots.history(run(), ["dloss"])
 
 
+def test_heatmap():
+    values = torch.tensor([[0.0, 0.5, 1.0], [0.25, float("nan"), 0.124]])
+    ax = plots.heatmap(values, rows=[1, 2], columns=["1/2", "1", "2"], xlabel="ratio", ylabel="steps of D")
+    (image,) = ax.images
+    np.testing.assert_array_equal(np.asarray(image.get_array().filled(np.nan)), values.numpy())
+    assert image.get_clim() == (0, 1) and image.origin == "lower" and wide(ax) <= SIDE
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("ratio", "steps of D")
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1/2", "1", "2"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["1", "2"]
+    written = {(text.get_position()): text.get_text() for text in ax.texts}
+    assert written == {(0, 0): "0%", (1, 0): "50%", (2, 0): "100%", (0, 1): "25%", (2, 1): "12%"}
+
+
+def test_the_numbers_of_a_heatmap_can_be_read_on_their_cells():
+    ax = plots.heatmap(
+        [torch.linspace(2, 6, 9).tolist()], rows=["a"], columns=range(9), xlabel="", ylabel="", limits=(2, 6)
+    )
+
+    def luminance(colour) -> float:  # relative luminance, WCAG 2
+        rgb = np.asarray(matplotlib.colors.to_rgb(colour))
+        return float(np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+
+    for text in ax.texts:
+        cell = ax.images[0].to_rgba(float(ax.images[0].get_array()[0, text.get_position()[0]]))[:3]
+        light, dark = sorted((luminance(text.get_color()), luminance(cell)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) > 4.5
+
+
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        (dict(values=[0.5, 1.0]), ValueError, r"values must have shape \[n, n\]; got \[2\]"),
+        (dict(rows=[1, 2]), ValueError, "rows must have a label for each of the 1 rows of values; got 2"),
+        (dict(columns=[1]), ValueError, "columns must have a label for each of the 2 columns of values; got 1"),
+    ],
+)
+def test_a_heatmap_refuses_what_does_not_fit(change, error, words):
+    arguments = {"values": [[0.5, 1.0]], "rows": [1], "columns": [1, 2], "xlabel": "", "ylabel": ""} | change
+    with pytest.raises(error, match=words):
+        plots.heatmap(**arguments)
+
+
 def test_points():
     samples = torch.randn(5, 20, 2)
     axes = plots.points(samples, real=gu.data.ring(), titles=list("abcde"))
@@ -98,6 +140,18 @@ def test_images_are_tiled_in_order():
     assert len(plots.images(torch.zeros(2, 4, 1, 3, 3), rows=2, columns=2)) == 2
 
 
+def test_three_channels_are_colours():
+    x = torch.linspace(-1, 1, 2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    (ax,) = plots.images(x, rows=1, columns=2)
+    shown = np.asarray(ax.images[0].get_array())
+    assert shown.shape == (4, 10, 3) and shown.min() == 0 and shown.max() == 1
+    for image in (0, 1):
+        for channel in range(3):
+            np.testing.assert_allclose(shown[:, 5 * image : 5 * image + 5, channel], (x[image, channel] + 1) / 2)
+    (ax,) = plots.images(x[:1], rows=1, columns=2)
+    assert (np.asarray(ax.images[0].get_array())[:, 5:] == 0).all()  # an empty place is black
+
+
 def test_film():
     frames = run(frames=4, frame_size=16).frames
     axes = plots.film(frames, real=gu.data.ring(), seeds=[5, 6, 7], columns=3)
@@ -112,3 +166,16 @@ def test_style_and_palette():
     plots.use_style()
     assert plt.rcParams["figure.figsize"][0] * plt.rcParams["figure.dpi"] <= SIDE
     assert len(set(plots.COLOURS)) == 8 and plt.rcParams["axes.prop_cycle"].by_key()["color"] == plots.COLOURS
+
+
+def test_evidence_has_one_scale_for_all_measures():
+    ax = plots.evidence(
+        [("above", 3.0, 1.0, 0.5, 1.5, 2.0), ("below", 0.2, 1.0, 0.9, 1.1, 0.6), ("far", 99.0, 0, 0, 0, 1)]
+    )
+    bars, dots = ax.lines[1::2], ax.lines[2::2]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["above", "below", "far"]
+    np.testing.assert_allclose([dot.get_xdata()[0] for dot in dots], [2, 2, 4])  # twice the way from real to the limit
+    np.testing.assert_allclose(bars[0].get_xdata(), [-0.5, 0.5])
+    np.testing.assert_allclose(bars[1].get_xdata(), [-0.25, 0.25])
+    inside = plots.evidence([("fine", 1.1, 1.0, 0.5, 1.5, 2.0)])
+    assert dots[0].get_color() != inside.lines[2].get_color() and wide(ax) <= SIDE

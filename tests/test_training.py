@@ -98,6 +98,60 @@ def test_evaluation_latents_are_not_the_first_training_batch():
     assert not torch.isclose(block.z.reshape(-1, 1), z.reshape(1, -1), atol=1e-7).any()
 
 
+# --- sweeps of a learning rate
+
+WRAPPED = gu.optim.optimistic(gu.optim.clipped(gu.optim.adam(7.0), 0.5))
+
+
+@pytest.mark.parametrize("build", [gu.optim.sgd, gu.optim.rmsprop, gu.optim.adam])
+@pytest.mark.parametrize("wrap", [lambda inner: inner, gu.optim.optimistic, lambda inner: gu.optim.clipped(inner, 0.5)])
+def test_a_member_of_a_sweep_equals_that_seed_alone_with_its_learning_rate(build, wrap):
+    rates_g, rates_d = [1e-3, 2e-2, 5e-3], [4e-3, 1e-3, 1e-2]
+    sweep = train(
+        recipe(opt_g=wrap(build(7.0)), opt_d=wrap(build(7.0))), steps=8, seeds=[4, 0, 7], lr_g=rates_g, lr_d=rates_d
+    )
+    for i, (seed, g, d) in enumerate(zip([4, 0, 7], rates_g, rates_d, strict=True)):
+        alone = train(recipe(opt_g=wrap(build(g)), opt_d=wrap(build(d))), steps=8, seeds=[seed])
+        for one, many in zip(tree_leaves(member(alone, 0)), tree_leaves(member(sweep, i)), strict=True):
+            torch.testing.assert_close(one, many, rtol=2e-3, atol=2e-4)
+
+
+def test_learning_rates_may_be_a_tensor_or_an_array_and_one_player_may_keep_its_own():
+    gan = recipe(opt_g=gu.optim.sgd(0.1), opt_d=gu.optim.sgd(0.2))
+    listed = train(gan, steps=3, seeds=2, lr_d=[0.5, 0.25])
+    assert listed.state.G.opt["lr"].tolist() == pytest.approx([0.1, 0.1])
+    assert listed.state.D.opt["lr"].tolist() == [0.5, 0.25]
+    for kind in (torch.tensor, np.array, tuple):
+        assert same(train(gan, steps=3, seeds=2, lr_d=kind([0.5, 0.25])).state, listed.state)
+    single = train(gan, steps=3, seeds=[1], lr_d=[0.25])
+    torch.testing.assert_close(single.logs[-1][0], listed.logs[-1][1], rtol=1e-4, atol=1e-5)
+
+
+def test_the_history_of_a_sweep_names_the_learning_rates():
+    more = {"steps": 20, "log_every": 10, "callbacks": [lambda step, run: {"n": 1.0}], "callback_every": 4}
+    table = train(seeds=[5, 2], lr_d=[0.5, 0.25], lr_g=[0.1, 0.2], **more).history
+    assert list(table.columns)[:4] == ["seed", "lr_g", "lr_d", "step"]
+    assert table["lr_d"].tolist() == [0.5 if seed == 5 else 0.25 for seed in table["seed"]]
+    assert table["lr_g"].tolist() == [0.1 if seed == 5 else 0.2 for seed in table["seed"]]
+    assert "lr_g" not in train(seeds=2, lr_d=[0.5, 0.25], steps=2).history
+
+
+def test_a_sweep_resumes_bitwise_and_refuses_the_checkpoint_of_another(tmp_path):
+    path, gan = tmp_path / "run.safetensors", recipe(opt_d=WRAPPED)
+    whole = train(gan, steps=20, seeds=2, lr_d=[0.01, 0.02])
+    train(gan, steps=8, seeds=2, lr_d=[0.01, 0.02], checkpoint=path)
+    content = path.read_bytes()
+    for other in (dict(lr_d=[0.01, 0.03]), dict(), dict(lr_d=[0.01, 0.02], lr_g=[0.1, 0.1])):
+        with pytest.raises(gu.CheckpointError, match=r"is of another recipe \(lr_[gd]: "):
+            train(gan, steps=20, seeds=2, checkpoint=path, **other)
+    assert path.read_bytes() == content
+    resumed = train(gan, steps=20, seeds=2, lr_d=[0.01, 0.02], checkpoint=path)
+    assert same(resumed.state, whole.state) and resumed.history.equals(whole.history)
+    train(recipe(opt_d=WRAPPED), steps=5, seeds=2, checkpoint=tmp_path / "plain")
+    with pytest.raises(gu.CheckpointError, match=r"lr_d: None there, '\[0.01, 0.02\]' here"):
+        train(gan, steps=20, seeds=2, lr_d=[0.01, 0.02], checkpoint=tmp_path / "plain")
+
+
 # --- what a run tells
 
 
@@ -162,7 +216,7 @@ def test_summary_says_what_was_done():
         assert part in text
 
 
-@pytest.mark.parametrize("name", ["d_loss", "step", "seed", "diverged"])
+@pytest.mark.parametrize("name", ["d_loss", "step", "seed", "lr_d", "diverged"])
 def test_a_callback_may_not_overwrite_a_column(name):
     with pytest.raises(ValueError, match=f"{name!r}, which is a column of the history already"):
         train(steps=2, callbacks=[lambda step, run: {name: 1.0}])
@@ -515,6 +569,19 @@ G, D = gu.models.mlp(2, 4, 2), gu.models.mlp(2, 4, 1)
         (dict(seeds=[-1]), ValueError, "seeds must be at least 0; got -1"),
         (dict(seeds=[0.5]), TypeError, "seeds must be a whole number"),
         (dict(seeds="12"), TypeError, "seeds must be a whole number"),
+        (dict(lr_g=1e-3), TypeError, "lr_g must be a sequence of numbers, one for each seed; got 0.001"),
+        (dict(lr_d="1e-3"), TypeError, "lr_d must be a sequence of numbers"),
+        (dict(lr_d=torch.tensor(0.1)), TypeError, "lr_d must be a sequence of numbers"),
+        (dict(lr_d=[0.1, 0.2]), ValueError, "lr_d must have one number for each of the 1 seeds; got 2"),
+        (dict(lr_g=[0.0]), ValueError, "lr_g must be a finite number above 0; got 0.0"),
+        (dict(lr_g=[-1.0]), ValueError, "lr_g must be a finite number above 0; got -1.0"),
+        (dict(lr_g=["a"]), ValueError, "lr_g must be a finite number above 0; got 'a'"),
+        (dict(lr_g=torch.ones(1, 2)), ValueError, "lr_g must be a finite number above 0"),
+        (
+            dict(gan=recipe(opt_d=gu.optim.Optimizer("mine", lambda params: {}, lambda p, g, s: (p, s))), lr_d=[0.1]),
+            ValueError,
+            "lr_d cannot be set: mine keeps no 'lr' in its state",
+        ),
         (dict(compile="yes"), ValueError, "compile must be True, False or 'auto'; got 'yes'"),
         (dict(device="gpu"), ValueError, "device='gpu' cannot be used on this machine"),
         (dict(log_every=0), ValueError, "log_every must be at least 1"),

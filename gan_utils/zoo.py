@@ -1,0 +1,532 @@
+r"""Every GAN variant of the book by name: its paper, its formula, what it costs, where it fails, and how it is built.
+
+``gu.zoo.build("wgan-gp", source)`` gives a :class:`~gan_utils.gan.GAN` with small networks that fit the source. All
+recipes use the same networks and the same Adam, as far as they can, so that they can be compared; where a paper asks for
+other settings, the recipe's ``trap`` says so. In the formulas sp is the softplus, a the logit at a real and b that at a
+fake sample, both minimised: :math:`\ell_D` by D, :math:`\ell_G` by G; non-saturating unless stated.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from gan_utils import checks, critics, losses, memory, models, optim, penalties, terms
+from gan_utils.gan import GAN, consensus, unrolled
+from gan_utils.run import Source
+
+__all__ = ["RECIPES", "Networks", "Recipe", "build", "names", "recipe"]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Small networks for samples of one shape, and the optimiser that goes with them: what a recipe is made from.
+
+    Points get the MLPs of the book's ring (2-64-64-d, d-64-64-1), images a small pair of MLPs (64-128-128-pixels, tanh)
+    or, with ``kind="dcgan"`` and 28 x 28 pixels, the DCGAN pair, D without BatchNorm. Adam has betas (0.5, 0.999).
+
+    Args:
+        shape: of one sample.
+        kind: ``"mlp"`` or ``"dcgan"``.
+        lr: Adam's step size; by default 1e-3 for points, 5e-4 for images.
+    """
+
+    shape: tuple[int, ...]
+    kind: str = "mlp"
+    lr: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.choice("networks", self.kind, ("mlp", "dcgan"))
+        if self.kind == "dcgan" and self.shape[1:] != (28, 28):
+            raise ValueError(f"networks='dcgan' takes images [channels, 28, 28]; the source has {list(self.shape)}.")
+        lr = (5e-4 if self.image else 1e-3) if self.lr is None else checks.number("lr", self.lr, above=0)
+        object.__setattr__(self, "lr", lr)
+
+    @property
+    def image(self) -> bool:
+        """Whether a sample is an image [channels, height, width]."""
+        return len(self.shape) == 3
+
+    @property
+    def size(self) -> int:
+        """How many numbers a sample has."""
+        return math.prod(self.shape)
+
+    @property
+    def width(self) -> int:
+        """The width of the MLPs' hidden layers."""
+        return 128 if self.image else 64
+
+    @property
+    def latent(self) -> int:
+        """The length of a latent."""
+        return 64 if self.image else 2
+
+    def generator(self, inputs: int | None = None) -> nn.Module:
+        """Return a generator; an MLP on ``inputs`` numbers if these are given, whatever the kind."""
+        if self.kind == "dcgan" and inputs is None:
+            return models.DCGANGenerator(self.latent, channels=self.shape[0])
+        layers = (self.latent if inputs is None else inputs, self.width, self.width, self.size)
+        return models.mlp(*layers, last=nn.Tanh() if self.image else None, shape=self.shape if self.image else None)
+
+    def critic(self, m: int = 1, look: Callable[[int], nn.Module] | None = None, adds: int = 0) -> nn.Module:
+        """Return a discriminator of packs of m samples; ``look(features)`` goes before its last layer, and adds features."""
+        m, deep = checks.integer("m", m), self.kind == "dcgan"
+        D = models.DCGANDiscriminator(channels=m * self.shape[0], norm=False) if deep else self.reader(1, m * self.size)
+        if look is None:
+            return D
+        *body, head = D.layers if deep else D
+        layers = nn.Sequential(*body, look(head.in_features), nn.Linear(head.in_features + adds, 1))
+        if not deep:
+            return layers
+        D.layers = layers  # inside D, so that it is drawn as DCGAN asks
+        return D
+
+    def reader(self, outputs: int, inputs: int | None = None) -> nn.Module:
+        """Return an MLP with leaky ReLUs from samples (or ``inputs`` numbers): an encoder, a classifier, a D of pairs."""
+        return models.mlp(self.size if inputs is None else inputs, self.width, self.width, outputs, slope=0.2)
+
+    def adam(self, times: float = 1.0) -> optim.Optimizer:
+        """Return Adam with ``times`` the step size."""
+        return optim.adam(self.lr * times)
+
+    def gan(self, **parts: Any) -> GAN:
+        """Return the plain GAN on these networks, but for the parts that are given."""
+        plain = {"opt_g": self.adam(), "opt_d": self.adam()}
+        plain |= {name: make() for name, make in (("G", self.generator), ("D", self.critic)) if name not in parts}
+        return GAN(**(plain | parts))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A variant by name.
+
+    ``paper`` is a key of the book's bibliography, ``formula`` LaTeX, ``trap`` what to look out for. ``cost`` is the
+    arithmetic of a step in units of the plain GAN's: the matrix products on the MLPs for images (K: steps ahead; what else
+    grows with the batch B stands as O). ``make(networks, **settings)`` returns the GAN.
+    """
+
+    name: str
+    title: str
+    paper: str
+    cost: str
+    formula: str
+    trap: str
+    make: Callable[..., GAN]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe's own settings, with their defaults."""
+        parameters = list(inspect.signature(self.make).parameters.values())[1:]
+        return {parameter.name: parameter.default for parameter in parameters}
+
+
+#: Every recipe by its name; the conformance tests run over this table.
+RECIPES: dict[str, Recipe] = {}
+
+
+def _recipe(name: str, paper: str, cost: str, formula: str) -> Callable[[Callable[..., GAN]], Callable[..., GAN]]:
+    """Register the function below as a recipe: its docstring's first line is the title, the rest the trap."""
+
+    def register(make: Callable[..., GAN]) -> Callable[..., GAN]:
+        title, _, trap = inspect.cleandoc(make.__doc__ or "").partition("\n")
+        RECIPES[name] = Recipe(name, title.rstrip("."), paper, cost, formula, " ".join(trap.split()), make)
+        return make
+
+    return register
+
+
+_CLASSIFY = r"\ell_D = \mathrm{sp}(-a) + \mathrm{sp}(b)"
+_RELATE = r"\ell_G = \mathrm{sp}(a - b),\quad \ell_D = \mathrm{sp}(b - a)"
+_R1 = r" + \tfrac{\gamma}{2} \lVert \nabla D(x) \rVert^2"
+_R2 = r" + \tfrac{\gamma}{2} \lVert \nabla D(G(z)) \rVert^2"
+
+
+def names() -> list[str]:
+    """Return the names of all recipes."""
+    return list(RECIPES)
+
+
+def recipe(name: str) -> Recipe:
+    """Return the recipe of that name; ValueError, with the nearest name, for an unknown one."""
+    return RECIPES[checks.choice("name", name, RECIPES)]
+
+
+def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None = None, **changes: Any) -> GAN:
+    """Return the GAN of that name for a source.
+
+    Args:
+        name: one of :func:`names`.
+        source: the data; only its ``shape`` matters.
+        networks: ``"mlp"`` or, for images of 28 x 28, ``"dcgan"``.
+        lr: Adam's step size, see :class:`Networks`. Recipes with another optimiser scale theirs alike.
+        changes: the recipe's own settings (``m=3`` for ``"pacgan"``; see ``Recipe.settings``), or any argument of
+            :class:`~gan_utils.gan.GAN`, which replaces the recipe's.
+
+    Raises:
+        ValueError: an unknown name or change, with a suggestion; a recipe or network for images, and the data are not.
+    """
+    chosen = recipe(name)
+    arguments = {field.name for field in fields(GAN)}
+    for change in changes:
+        checks.choice("change", change, [*chosen.settings, *sorted(arguments - set(chosen.settings))])
+    own = {key: value for key, value in changes.items() if key in chosen.settings}
+    made = chosen.make(Networks(tuple(source.shape), networks, lr), **own)
+    return replace(made, **{key: value for key, value in changes.items() if key not in own})
+
+
+@_recipe("saturating", "goodfellow2014", "1", _CLASSIFY + r",\quad \ell_G = -\mathrm{sp}(b)")
+def saturating(n: Networks) -> GAN:
+    """The minimax GAN.
+
+    G's gradient vanishes where D is sure of its fakes.
+    """
+    return n.gan(loss="saturating")
+
+
+@_recipe("non-saturating", "goodfellow2014", "1", _CLASSIFY + r",\quad \ell_G = \mathrm{sp}(-b)")
+def non_saturating(n: Networks) -> GAN:
+    """The non-saturating GAN.
+
+    The patient: nothing holds G back from few modes.
+    """
+    return n.gan()
+
+
+@_recipe("lsgan", "mao2017", "1", r"\ell_D = \tfrac12 (a - 1)^2 + \tfrac12 b^2,\quad \ell_G = \tfrac12 (b - 1)^2")
+def lsgan(n: Networks) -> GAN:
+    """The least squares GAN.
+
+    The halves differ between repositories, which changes the step size.
+    """
+    return n.gan(loss="least_squares")
+
+
+@_recipe("hinge", "lim2017", "1", r"\ell_D = \max(0, 1 - a) + \max(0, 1 + b),\quad \ell_G = -b")
+def hinge(n: Networks) -> GAN:
+    """The geometric GAN.
+
+    Made for a critic that is held smooth, by spectral normalisation say.
+    """
+    return n.gan(loss="hinge")
+
+
+@_recipe("wgan", "arjovsky2017wgan", "3", r"\ell_D = b - a,\quad \ell_G = -b,\quad |\phi_i| \le 0.01")
+def wgan(n: Networks, limit: float = 0.01, d_steps: int = 5) -> GAN:
+    """The Wasserstein GAN, clipped.
+
+    Slow. The authors' code takes 100 critic steps in each of the first 25 turns and every 500th, ours always d_steps.
+    The step size is the paper's 5e-5 where Adam's is 1e-3, and in proportion elsewhere.
+    """
+    rms = optim.rmsprop(n.lr / 20)
+    return n.gan(loss="wasserstein", d_steps=d_steps, opt_g=rms, opt_d=optim.clipped(rms, limit))
+
+
+@_recipe(
+    "wgan-gp", "gulrajani2017", "5.5", r"\ell_D = b - a + \lambda (\lVert \nabla D(u x + (1 - u) G(z)) \rVert - 1)^2"
+)
+def wgan_gp(n: Networks, weight: float = 0.1, d_steps: int = 5) -> GAN:
+    """The Wasserstein GAN with gradient penalty.
+
+    No BatchNorm in the critic; the norm is per sample. The paper's weight is 10, its code's on toys 0.1.
+    """
+    return n.gan(loss="wasserstein", penalties=penalties.wgan_gp(weight), d_steps=d_steps)
+
+
+@_recipe(
+    "dragan",
+    "kodali2017",
+    "1.5",
+    _CLASSIFY + r" + \lambda (\lVert \nabla D(x + \delta) \rVert - 1)^2",
+)
+def dragan(n: Networks, weight: float = 10.0) -> GAN:
+    """DRAGAN.
+
+    The code's noise delta is one-sided and uniform.
+    """
+    return n.gan(penalties=penalties.dragan(weight))
+
+
+@_recipe(
+    "r1",
+    "mescheder2018",
+    "1.5",
+    _CLASSIFY + _R1,
+)
+def r1(n: Networks, gamma: float = 1.0) -> GAN:
+    """The R1 penalty.
+
+    The authors' code leaves the half out: its reg 10 is gamma = 20 here.
+    """
+    return n.gan(penalties=penalties.r1(gamma))
+
+
+@_recipe(
+    "r1-r2",
+    "mescheder2018",
+    "2",
+    _CLASSIFY + _R1 + _R2,
+)
+def r1_r2(n: Networks, gamma: float = 1.0) -> GAN:
+    """The R1 and R2 penalties.
+
+    What gamma should be depends on the data's scale and resolution.
+    """
+    return n.gan(penalties=(penalties.r1(gamma), penalties.r2(gamma)))
+
+
+@_recipe("relativistic", "jolicoeur2019", "1.1", _RELATE)
+def relativistic(n: Networks) -> GAN:
+    """The relativistic GAN.
+
+    The loss of R3GAN, but without the penalties it is not stable either.
+    """
+    return n.gan(loss="relativistic")
+
+
+@_recipe(
+    "r3gan",
+    "huang2024",
+    "2.1",
+    _RELATE + _R1 + _R2,
+)
+def r3gan(n: Networks, gamma: float = 1.0) -> GAN:
+    """R3GAN: relativistic, R1 and R2.
+
+    What gamma should be depends on the resolution. The authors let it fall to a tenth; here it stays.
+    """
+    return n.gan(loss="relativistic", penalties=(penalties.r1(gamma), penalties.r2(gamma)))
+
+
+@_recipe("spectral", "miyato2018", "1", r"W \leftarrow W / \sigma_{\max}(W)")
+def spectral(n: Networks) -> GAN:
+    """Spectral normalisation, with the hinge loss.
+
+    With every layer at norm one a small critic is weak. Its u moves in G's step too.
+    """
+    return n.gan(D=critics.Spectral(n.critic()), loss="hinge")
+
+
+@_recipe(
+    "minibatch-discrimination",
+    "salimans2016",
+    "1 + O(B^2)",
+    r"o_i = \textstyle\sum_{j \ne i} \exp(-\lVert M_i - M_j \rVert_1)",
+)
+def minibatch_discrimination(n: Networks, kernels: int = 16, dims: int = 4) -> GAN:
+    """Minibatch discrimination.
+
+    A sample is not compared with itself. The paper has 100 kernels of 5.
+    """
+    look = partial(critics.MinibatchDiscrimination, kernels=kernels, dims=dims)
+    return n.gan(D=n.critic(look=look, adds=kernels))
+
+
+@_recipe(
+    "minibatch-stddev", "karras2018", "1", r"o = \operatorname{mean}_f \operatorname{std}_{i \in \text{group}} f(x_i)"
+)
+def minibatch_stddev(n: Networks, group: int = 4) -> GAN:
+    """Minibatch standard deviation.
+
+    The group's size must divide the batch.
+    """
+    return n.gan(D=n.critic(look=lambda _: critics.MinibatchStddev(group), adds=1))
+
+
+@_recipe("feature-matching", "salimans2016", "1.2", r"\ell_G = \lVert \mathbb{E} f(x) - \mathbb{E} f(G(z)) \rVert^2")
+def feature_matching(n: Networks, weight: float = 1.0) -> GAN:
+    """Feature matching.
+
+    Means can agree where distributions do not: G may settle between the modes.
+    """
+    return n.gan(loss=losses.without_g(), terms=terms.feature_matching(weight))
+
+
+@_recipe("pacgan", "lin2018", "1", r"D(x_1, \dots, x_m)")
+def pacgan(n: Networks, m: int = 2) -> GAN:
+    """PacGAN.
+
+    m must divide the batch. D's width stays, whatever m.
+    """
+    return n.gan(D=critics.Pac(n.critic(m), m))
+
+
+@_recipe(
+    "unrolled",
+    "metz2017",
+    "1 + 1.5K",
+    r"\ell_G = \mathrm{sp}(-D_{\phi_K(\theta)}(G(z))),\quad \phi_{k+1} = \phi_k - h \nabla_\phi \ell_D",
+)
+def unrolled_gan(n: Networks, k: int = 5, through: bool = True) -> GAN:
+    """The unrolled GAN.
+
+    Many ports pass no gradient through the K steps, which is through=False.
+    """
+    return n.gan(play=unrolled(k, through))
+
+
+@_recipe("veegan", "srivastava2017", "1.6", r"D(x, E(x)),\ D(G(z), z),\quad \ell_G = -b + \lVert z - E(G(z)) \rVert^2")
+def veegan(n: Networks, weight: float = 1.0) -> GAN:
+    """VEEGAN.
+
+    The encoder learns from the reconstruction alone.
+    """
+    return replace(ali(n), loss="reverse_kl", terms=terms.reconstruction(weight))
+
+
+@_recipe("ali", "dumoulin2017", "1.6", r"D(x, E(x)),\ D(G(z), z),\quad \ell_G = \mathrm{sp}(-b) + \mathrm{sp}(a)")
+def ali(n: Networks) -> GAN:
+    """Adversarially learned inference.
+
+    Nothing but D asks that E and G be inverse to one another. The paper's E draws; ours is a function.
+    """
+    G = models.WithEncoder(n.generator(), n.reader(n.latent))
+    return n.gan(G=G, D=n.reader(1, n.size + n.latent), joint=True, loss="bidirectional")
+
+
+@_recipe(
+    "msgan",
+    "mao2019",
+    "1",
+    r"\ell_G = \mathrm{sp}(-b) + (\mathbb{E} |G(z_1) - G(z_2)| / \mathbb{E} |z_1 - z_2| + 10^{-5})^{-1}",
+)
+def msgan(n: Networks, weight: float = 1.0) -> GAN:
+    """The mode seeking GAN.
+
+    Pushes samples apart for ever. A ratio of means; meant for conditional GANs.
+    """
+    return n.gan(terms=terms.msgan(weight))
+
+
+@_recipe(
+    "gdpp",
+    "elfeki2019",
+    "1.3 + O(B^3)",
+    r"\ell_G = \mathrm{sp}(-b) + 10^{-4}\,\overline{(l^g - l)^2} - \textstyle\sum_i \hat l_i |\cos(v_i^g, v_i)|",
+)
+def gdpp(n: Networks, weight: float = 1.0) -> GAN:
+    """GDPP.
+
+    The authors' code keeps the arbitrary signs of the eigenvectors.
+    """
+    return n.gan(terms=terms.gdpp(weight))
+
+
+@_recipe("mixture", "hoang2018", "1.5", r"\ell_G = \mathrm{sp}(-b) - \beta \log C_k(G_k(z))")
+def mixture(n: Networks, k: int = 8, weight: float = 1.0) -> GAN:
+    """A mixture of generators (MGAN).
+
+    With fewer generators than modes each must still cover several. Our classifier shares no layers with D.
+    """
+    G = models.Generators(k, n.latent, n.width, n.generator(n.width))
+    return n.gan(G=models.WithEncoder(G, n.reader(k)), terms=terms.telling_apart(weight))
+
+
+@_recipe("consensus", "mescheder2017", "4", r"v - \tfrac{\gamma}{2} \nabla \lVert v \rVert^2")
+def consensus_optimisation(n: Networks, gamma: float = 1.0) -> GAN:
+    """Consensus optimisation.
+
+    Seeks any point where both gradients vanish, good or bad. A popular notebook halves gamma once more.
+    """
+    return n.gan(play=consensus(gamma))
+
+
+@_recipe("optimistic-adam", "daskalakis2018", "1", r"w_{t+1} = w_t - 2 u_t + u_{t-1}")
+def optimistic_adam(n: Networks) -> GAN:
+    """Optimistic Adam.
+
+    Its theory is of simultaneous play in bilinear games.
+    """
+    return n.gan(opt_g=optim.optimistic(n.adam()), opt_d=optim.optimistic(n.adam()), play="simultaneous")
+
+
+@_recipe("extragradient", "gidel2019", "2", r"w_{t+1} = w_t - h\,v(w_t - h\,v(w_t))")
+def extragradient(n: Networks) -> GAN:
+    """Extragradient.
+
+    Both evaluations use one batch.
+    """
+    return n.gan(play="extragradient")
+
+
+@_recipe("ttur", "heusel2017", "1", r"h_D = 3\,h_G")
+def ttur(n: Networks, ratio: float = 3.0) -> GAN:
+    """Two time scales.
+
+    Which player to change is a choice: here D is faster, and G as ever.
+    """
+    return n.gan(opt_d=n.adam(ratio))
+
+
+@_recipe(
+    "label-smoothing", "salimans2016", "1", r"\ell_D = t\,\mathrm{sp}(-a) + (1 - t)\,\mathrm{sp}(a) + \mathrm{sp}(b)"
+)
+def label_smoothing(n: Networks, real: float = 0.9) -> GAN:
+    """One-sided label smoothing.
+
+    One-sided: to smooth the fakes' label too would draw real samples' neighbourhoods to where fakes are.
+    """
+    return n.gan(loss=losses.smoothed("nonsaturating", real))
+
+
+@_recipe(
+    "instance-noise",
+    "sonderby2017",
+    "1",
+    r"D(x + \varepsilon),\ D(G(z) + \varepsilon),\quad \varepsilon \sim N(0, \sigma_t^2 I)",
+)
+def instance_noise(n: Networks, std: float = 0.3, steps: int = 2_000) -> GAN:
+    """Instance noise.
+
+    While it lasts, G may be off by as much; when it has faded, the game is the plain one again.
+    """
+    return n.gan(D=critics.InstanceNoise(n.critic(), std, steps))
+
+
+@_recipe("ema", "yazici2019", "1", r"\bar\theta \leftarrow \beta \bar\theta + (1 - \beta) \theta")
+def ema(n: Networks) -> GAN:
+    """The averaged generator.
+
+    Changes what is sampled, not how it trains. BatchNorm's buffers are not averaged.
+    """
+    return n.gan(ema=0.999)
+
+
+@_recipe(
+    "historical-averaging",
+    "salimans2016",
+    "1",
+    r"\ell + \lVert \theta - \tfrac1t \textstyle\sum_{i \le t} \theta_i \rVert^2",
+)
+def historical_averaging(n: Networks, weight: float = 1.0) -> GAN:
+    """Historical averaging.
+
+    A mean over all of the past holds training back for long.
+    """
+    return n.gan(opt_g=optim.historical(n.adam(), weight), opt_d=optim.historical(n.adam(), weight))
+
+
+@_recipe("replay", "shrivastava2017", "1", r"\text{half of the } G(z) \text{ that } D \text{ sees are old}")
+def replayed(n: Networks, size: int = 1_024, share: float = 0.5) -> GAN:
+    """Replay of old fakes.
+
+    D judges a mixture of G's past: it is no longer the best answer to the present G.
+    """
+    return n.gan(replay=memory.replay(size, share))
+
+
+@_recipe("diffaugment", "zhao2020", "1", r"D(T(x)),\ D(T(G(z)))")
+def diffaugment(n: Networks) -> GAN:
+    """DiffAugment.
+
+    For images, and for few of them: made against a D that memorises, not against collapse.
+    """
+    if not n.image:
+        raise ValueError(f"diffaugment is for images [channels, height, width]; the source has {list(n.shape)}.")
+    return n.gan(D=critics.DiffAugment(n.critic()))

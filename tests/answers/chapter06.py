@@ -1,0 +1,57 @@
+"""Wrong answers to the exercises of chapter 6, each with a fragment of the message it must get."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+
+def good(x, means, std, nearest_only=False):
+    distance, mode = torch.cdist(x, means).min(dim=1)
+    mode = mode if nearest_only else mode[distance < 3 * std]
+    return torch.bincount(mode, minlength=len(means))
+
+
+def modes(period, every, looks):
+    return 8 * every * torch.arange(looks) // period
+
+
+def steps(angle):
+    return (angle.diff() + math.pi) % (2 * math.pi) - math.pi
+
+
+WRONG = {
+    "6.1": [
+        (lambda x, means, std: good(x, means, std) > 0, "one good sample is enough"),
+        (lambda x, means, std: good(x, means, std, nearest_only=True) >= len(x) / 20, "however far away"),
+        (lambda x, means, std: good(x, means, std) >= good(x, means, std).sum() / 20, "one of the good samples only"),
+        (lambda x, means, std: good(x, means, std) >= len(x) / 5, "A quarter is enough"),
+        (lambda x, means, std: good(x, means, std) > len(x) / 20, "at least, not more than"),
+        (lambda x, means, std: good(x, means, std), "True or False"),
+        (lambda x, means, std: (good(x, means, std) >= len(x) / 20).sum(), "an entry for each"),
+    ],
+    "6.2": [
+        (lambda period, every, looks: looks, "count looks"),
+        (lambda period, every, looks: looks - 1, "within one visit"),
+        (lambda period, every, looks: 8 * every * (looks - 1) // period, "hops that happen"),
+        (lambda period, every, looks: (modes(period, every, looks).diff() != 0).sum(), "modulo 8"),
+        (lambda period, every, looks: (modes(period, every, looks).diff() % 8).sum(), "at most one hop"),
+        (lambda period, every, looks: 0, "that is 10 hops"),
+    ],
+    "6.3": [
+        (lambda rate: math.log(0.05) / math.log(1 - rate), "round up"),
+        (lambda rate: math.floor(math.log(0.05) / math.log(1 - rate)), "rounded down"),
+        (lambda rate: math.ceil(3 / rate), "rule of three is an approximation"),
+        (lambda rate: round(1 / rate), "you expect to see one"),
+        (lambda rate: math.ceil(math.log(0.95) / math.log(1 - rate)), "chance to see none"),
+        (lambda rate: 29, "Right for 0.1, but for 0.5"),
+    ],
+    "6.4": [
+        (lambda angle: (angle[-1] - angle[0]) / (2 * math.pi), "forgets whole turns"),
+        (lambda angle: steps(angle).sum(), "in radians"),
+        (lambda angle: -steps(angle).sum() / (2 * math.pi), "sign is turned"),
+        (lambda angle: steps(angle).abs().sum() / (2 * math.pi), "length of the path"),
+        (lambda angle: -((angle.diff().abs() > math.pi) * angle.diff().sign()).sum(), "how often it passes pi"),
+    ],
+}
