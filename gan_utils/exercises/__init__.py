@@ -5,6 +5,7 @@ from gan_utils.exercises import chapter02 as _chapter02  # noqa: F401
 from gan_utils.exercises import chapter03 as _chapter03  # noqa: F401
 from gan_utils.exercises import chapter04 as _chapter04  # noqa: F401
 from gan_utils.exercises import chapter05 as _chapter05  # noqa: F401
+from gan_utils.exercises import chapter07 as _chapter07  # noqa: F401
 from gan_utils.exercises.framework import Feedback, check, names
 
 __all__ = ["Feedback", "check", "names"]
