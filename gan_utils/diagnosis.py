@@ -29,6 +29,7 @@ LEAST = 100  # with fewer samples of a kind in a split, nothing is said
 AT_ONCE = 1_000  # samples of a kind in a split, at most; twice as many of a set are looked at
 CELLS = 2**21  # distances held at a time: 16 MiB
 FEW, REGIONS = 4, 10  # with fewer modes than FEW, samples are counted in this many regions instead
+UNLIKELY = 0.005  # a mode counts as missing where so few samples were less likely than this
 BULK = 0.5  # when more fakes than this are astray, that comes before the modes they should be in
 
 
@@ -331,6 +332,9 @@ class _Scale(NamedTuple):
         """Return every score of samples ``[size, d]``."""
         n, near = len(x), torch.cdist(x, self.base).amin(1)
         got = _shares(x[near <= self.edge], self.cells)
+        inside = (near <= self.edge).sum()
+        # A small cell may come away empty-handed by chance: P(as few or fewer), by Poisson's law.
+        luck = torch.special.gammaincc(got * inside + 1, self.share * inside)
         apart = torch.cdist(x, x).fill_diagonal_(torch.inf)
         pairs = (apart <= self.close).sum().clamp(min=2) / 2
         return {
@@ -338,7 +342,7 @@ class _Scale(NamedTuple):
             "copied": float((lean < self.lean).double().mean()),
             "width": float((_widths(x, self.modes) / self.width).nanmedian()),
             "distinct": min(1.0, float((n - 1) / (2 * pairs))),  # the birthday estimate of the support, over n
-            "missing": float(self.share[got < self.share / 4].sum()),
+            "missing": float(self.share[(got < self.share / 4) & (luck < UNLIKELY)].sum()),
             "uneven": float((got - self.share).abs().sum() / 2),
             "astray": float((near > self.edge).double().mean()),
         }
