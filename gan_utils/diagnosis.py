@@ -332,9 +332,8 @@ class _Scale(NamedTuple):
         """Return every score of samples ``[size, d]``."""
         n, near = len(x), torch.cdist(x, self.base).amin(1)
         got = _shares(x[near <= self.edge], self.cells)
-        inside = (near <= self.edge).sum()
-        # A small cell may come away empty-handed by chance: P(as few or fewer), by Poisson's law.
-        luck = torch.special.gammaincc(got * inside + 1, self.share * inside)
+        # A small cell may come away empty-handed by chance: P(as few or fewer of n), by Poisson's law.
+        luck = torch.special.gammaincc(got * (near <= self.edge).sum() + 1, self.share * n)
         apart = torch.cdist(x, x).fill_diagonal_(torch.inf)
         pairs = (apart <= self.close).sum().clamp(min=2) / 2
         return {
