@@ -44,6 +44,8 @@ class Question(NamedTuple):
 
 
 #: The questions, by the name of what is measured, in the order in which their verdicts take precedence.
+#:
+#: :meta hide-value:
 QUESTIONS: dict[str, Question] = {
     "sameness": Question(
         "median distance between two fakes, over that of two real samples of one mode", 0.1, 0.2, False, "one output"
@@ -94,6 +96,8 @@ class Verdict(NamedTuple):
 _CURE = "1-the-game/04-mnist"
 _CLINIC = "2-collapse/11-clinic"
 #: Every verdict by name: what it says, what to try next, where to read on.
+#:
+#: :meta hide-value:
 VERDICTS: dict[str, Verdict] = {
     "healthy": Verdict(
         "Nothing wrong was found.",
