@@ -237,7 +237,7 @@ def diagnose(
         real: real samples ``[n, ...]``, floats (flattened unless ``features`` is given). Best data that were not trained on.
         fake: samples of the generator ``[m, ...]``, from independent latents.
         train: the training data, if ``real`` are others; copies are looked for there. Without it ``real`` is taken for it.
-        features: what to compare by, ``[n, ...] -> [n, d]``, such as ``gu.classifier.classifier().features`` for MNIST.
+        features: what to compare by, ``[n, ...] -> [n, d]``, such as the ``features`` of the frozen classifier for MNIST.
             Distances between raw pixels say little about images.
         seed: which 2,000 samples of a larger set are looked at, and how they are halved.
 
