@@ -186,8 +186,8 @@ class StackedGenerator(nn.Module):
     A linear layer to 4 x 4 maps of 64 channels, transposed convolutions (3 x 3, stride 2) to 32, 16 and 8, each with
     BatchNorm and ReLU, and a 3 x 3 convolution to three channels with tanh. The paper gives the widths; how 4 becomes 28
     we take from PacGAN's code (Lin et al., 2018): 4 -> 7 -> 14 -> 28, that is padding 1, and one more row and column
-    (``output_padding``) in the last two. So are BatchNorm after the linear layer, and weights N(0, 0.02). Ours has no
-    biases where BatchNorm, which follows, would take them out again.
+    (``output_padding``) in the last two; and so is BatchNorm after the linear layer. Weights begin as DCGAN's, N(0, 0.02).
+    There are no biases where BatchNorm, which follows, would take them out again.
     """
 
     def __init__(self, latent: int = 256) -> None:
@@ -216,8 +216,8 @@ SIZES = {"quarter": 2, "half": 4}  # channels of the first layer; G's last layer
 class StackedDiscriminator(nn.Module):
     """The discriminators that go with it: ``[B, channels, 28, 28] -> [B, 1]``; convolutions 3 x 3 of stride 2, leaky 0.3.
 
-    ``size="quarter"`` has 2, 4 and 8 channels, ``"half"`` 4, 8 and 16, of G's 8, 16 and 32: in parameters D is several
-    hundred times smaller than G. BatchNorm follows every convolution, the first too, as in PacGAN's code. For PacGAN give
+    ``size="quarter"`` has 2, 4 and 8 channels, ``"half"`` 4, 8 and 16, of G's 8, 16 and 32: in parameters D is 502 or 154
+    times smaller than G. BatchNorm follows every convolution, the first too, as in PacGAN's code. For PacGAN give
     three channels for each packed stack, ``Pac(StackedDiscriminator("quarter", channels=6), 2)``; the width stays.
     """
 
@@ -241,7 +241,7 @@ class StackedDiscriminator(nn.Module):
 
 
 def _normal_init(module: nn.Module) -> None:
-    # As PacGAN's code: weights N(0, 0.02), no shift, and, unlike DCGAN's, BatchNorm begins at scale 1 exactly.
+    # DCGAN's N(0, 0.02) for the weights, no shift; but BatchNorm begins at scale 1 exactly, as its framework's does.
     for part in module.modules():
         if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.normal_(part.weight, 0.0, 0.02)

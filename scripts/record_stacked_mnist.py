@@ -30,7 +30,7 @@ SEEDS = 3
 STEPS = {"plain": 2_000, "pac2": 2_000, "dcgan": 2_000}
 BATCH = {"plain": 64, "pac2": 64, "dcgan": 32}
 # The protocol has 1e-4 and 2e-4, batches of 128, and 500,000 steps. In less than a hundredth of the steps we take ten times
-# as large ones, or nothing would be seen at all.
+# as large ones, to see something at all. Chapter 10 says what came of that.
 LR_G, LR_D = 1e-3, 2e-3
 EVERY, MEASURED, AT_LAST = 250, 1_000, 25_600  # steps between measurements; stacks in each; stacks at the end
 AT_ONCE = 1_280  # of these: all at once would be a gigabyte
