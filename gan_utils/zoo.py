@@ -128,6 +128,8 @@ class Recipe:
 
 
 #: Every recipe by its name; the conformance tests run over this table.
+#:
+#: :meta hide-value:
 RECIPES: dict[str, Recipe] = {}
 
 

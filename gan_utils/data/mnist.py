@@ -92,7 +92,7 @@ class Stacks:
     """A source of stacks [3, H, W]: three grey images, drawn independently and anew each time, as the three channels.
 
     ``images`` is a source of single-channel :class:`Images`, which stay the only thing in memory: N of them make N^3 stacks.
-    With the ten digits there are 1,000 kinds, labelled 100 a + 10 b + c as in :func:`~gan_utils.metrics.stacked_labels`.
+    With the ten digits there are 1,000 kinds, labelled 100 a + 10 b + c as in :func:`~gan_utils.metrics.modes.stacked_labels`.
     Raises TypeError or ValueError for anything else.
     """
 
