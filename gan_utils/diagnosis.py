@@ -336,8 +336,7 @@ class _Scale(NamedTuple):
         """Return every score of samples ``[size, d]``."""
         n, near = len(x), torch.cdist(x, self.base).amin(1)
         got = _shares(x[near <= self.edge], self.cells)
-        # A small cell may come away empty-handed by chance: P(as few or fewer of n), by Poisson's law.
-        luck = torch.special.gammaincc(got * (near <= self.edge).sum() + 1, self.share * n)
+        luck = _luck(got * (near <= self.edge).sum(), self.share * n)  # a small cell may come away empty-handed
         apart = torch.cdist(x, x).fill_diagonal_(torch.inf)
         pairs = (apart <= self.close).sum().clamp(min=2) / 2
         return {
@@ -354,6 +353,14 @@ class _Scale(NamedTuple):
 def _shares(x: Tensor, cells: Tensor) -> Tensor:
     count = torch.bincount(nearest_centre(x, cells), minlength=len(cells)).double()
     return count / count.sum().clamp(min=1)
+
+
+def _luck(few: Tensor, many: Tensor) -> Tensor:
+    """Return P(``few`` or fewer of ``few + many``) if each is as likely one as the other: the exact test of two counts."""
+    few, total = few.round()[:, None], (few + many).round()[:, None]
+    i = torch.arange(int(few.max()) + 1, dtype=torch.float64).clamp(max=few)
+    chance = (total + 1).lgamma() - (i + 1).lgamma() - (total - i + 1).lgamma() - total * math.log(2)
+    return chance.exp().where(torch.arange(i.shape[1]) <= few, 0.0).sum(1)
 
 
 def _widths(x: Tensor, modes: Tensor) -> Tensor:

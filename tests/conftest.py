@@ -2,7 +2,12 @@
 
 import matplotlib
 import torch
+from hypothesis import settings
 
 matplotlib.use("Agg")  # tests draw without a screen
 # PyTorch gives most of its warnings once a process; then an error made of one would depend on the order of the tests.
 torch.set_warn_always(True)
+
+# The same examples each time, and no time limit for one of them: a red run must mean that the code is wrong.
+settings.register_profile("repeatable", deadline=None, database=None, derandomize=True)
+settings.load_profile("repeatable")

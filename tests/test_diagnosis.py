@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 import gan_utils as gu
 from gan_utils import diagnosis
@@ -127,13 +128,20 @@ def test_data_of_a_few_points_cannot_be_judged_by_distances():
     assert all(f.status != "problem" for f in told.findings)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10_000), dim=st.sampled_from([1, 3, 20]), n=st.sampled_from([200, 500]))
 def test_a_perfect_sampler_of_one_cloud_is_never_called_collapsed(seed, dim, n):
     real, fake = (torch.randn(n, dim, generator=gu.generator(seed, part)) for part in range(2))
     told = gu.diagnose(real, fake)
     assert told.verdict in ("healthy", "too few samples", "unequal modes")  # regions of a cloud are drawn, not there
     assert told.verdict != "unequal modes" or told.confidence < 1
+
+
+@given(counts=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 60)), min_size=1, max_size=5))
+def test_how_likely_a_count_is_agrees_with_scipy(counts):
+    few, many = torch.tensor(counts, dtype=torch.float64).T
+    expected = stats.binom.cdf(few, few + many, 0.5)
+    torch.testing.assert_close(diagnosis._luck(few, many), torch.from_numpy(expected), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -454,7 +454,7 @@ def test_bad_recipes_are_named(arguments, error, words):
         gu.GAN(**({"G": G, "D": D} | arguments))
 
 
-@settings(max_examples=25, deadline=None, database=None, derandomize=True)
+@settings(max_examples=25)
 @given(
     name=st.sampled_from(["d_steps", "ema", "latent"]),
     value=st.one_of(

@@ -62,7 +62,7 @@ def test_mnist_has_ten_modes_in_the_classifiers_features_and_fewer_in_pixels():
     assert len(find_modes(images.flatten(1))) < 10
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(n=st.integers(1, 40), d=st.integers(1, 3), repeated=st.booleans(), seed=st.integers(0, 99))
 def test_few_or_equal_points_are_no_trouble(n, d, repeated, seed):
     x = normal(n, d, seed)

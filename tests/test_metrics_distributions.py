@@ -51,7 +51,7 @@ def test_frechet_distance_agrees_with_scipys_square_root():
     assert frechet_distance(x, y) == pytest.approx(shift + np.trace(a + b - 2 * sqrtm(a @ b).real), rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.floats(0.01, 100), st.floats(-50, 50), st.integers(1, 6))
 def test_frechet_distance_invariances(seed, scale, shift, d):
     rng = gu.generator(seed)
@@ -207,7 +207,7 @@ def test_vendi_does_not_ask_for_quality():
     assert vendi(defective("duplicates", 400), "gaussian", bandwidth=1e-4) == pytest.approx(20, rel=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32), st.floats(0.01, 100), st.integers(1, 8))
 def test_vendi_invariances(seed, scale, d):
     rng = gu.generator(seed)

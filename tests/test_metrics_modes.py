@@ -104,7 +104,7 @@ def test_without_a_good_sample_there_are_no_shares():
         assert c.reverse_kl.isnan() and c.js.isnan() and c.floor.isnan()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(-1, 5), min_size=1, max_size=60), st.randoms(use_true_random=False))
 def test_labels_in_any_order_and_by_any_name(labels, random):
     c = label_coverage(torch.tensor(labels), 6)

@@ -128,7 +128,7 @@ def test_one_far_outlier_does_not_blur_the_rest():
     assert prdc(real, fake) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.floats(1e-3, 1e3), st.floats(-100, 100), st.integers(1, 4))
 def test_invariances(seed, scale, shift, d):
     rng = gu.generator(seed)

@@ -315,7 +315,7 @@ def test_memory_is_bounded():
 # ---- hysteresis, told and read
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.booleans(), min_size=1, max_size=14), st.integers(1, 3))
 def test_an_alarm_is_a_count_that_leaks(looks, patience):
     real = draw(RING, 64, 1)

@@ -11,7 +11,7 @@ from torch.func import vmap
 from gan_utils import optim
 
 STEPS = 60
-quick = settings(max_examples=15, deadline=None, database=None, derandomize=True)
+quick = settings(max_examples=15)
 rates = st.floats(1e-4, 0.3)
 
 

@@ -265,7 +265,7 @@ def settled(**more) -> dict:
     return {"log_every": 3, "seeds": 2} | more
 
 
-@settings(max_examples=5, deadline=None, database=None, derandomize=True)
+@settings(max_examples=5)
 @given(split=st.integers(1, 54), total=st.just(55))
 def test_resuming_is_bitwise_as_if_nothing_had_happened(split, total, tmp_path_factory):
     path = tmp_path_factory.mktemp("resume") / "run.safetensors"
