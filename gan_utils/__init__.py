@@ -1,6 +1,7 @@
 """gan_utils: train many small GANs at once, see them collapse, measure it, and mend it. ``import gan_utils as gu``."""
 
 from gan_utils import (
+    benchmark,
     classifier,
     critics,
     data,
@@ -38,6 +39,7 @@ __all__ = [
     "Run",
     "Source",
     "State",
+    "benchmark",
     "budget",
     "classifier",
     "consensus",

@@ -1,4 +1,4 @@
-"""The command line: ``python -m gan_utils diagnose --real real.npy --fake fake.npy --html report.html``."""
+"""The command line: ``python -m gan_utils diagnose --real real.npy --fake fake.npy`` and ``... benchmark ring``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_utils import benchmark, zoo
 from gan_utils.classifier import classifier
 from gan_utils.diagnosis import Diagnosis, diagnose
 
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Say what is wrong with a generator, from its samples alone. Exit status: 0 healthy; 1 a problem, or too "
         "few samples to say; 2 bad input.",
     )
+    command.set_defaults(run=_diagnose)
     for name, text in (("real", "real samples"), ("fake", "samples of the generator")):
         command.add_argument(
             f"--{name}", type=Path, required=True, metavar="PATH", help=f"{text}: .npy, or a folder of images"
@@ -113,23 +115,69 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--html", type=Path, metavar="FILE", help="write the report as a web page too")
     command.add_argument("--json", action="store_true", help="print JSON instead of text")
     command.add_argument("--seed", type=int, default=0, help="which samples of large sets are looked at (default 0)")
+    command = commands.add_parser(
+        "benchmark",
+        help="run the recipes of the zoo on a task, with equal compute",
+        description="Run recipes of the zoo on a task, with equal compute, over many seeds, and record the outcome. What is in "
+        "the record is not run again, so a benchmark that was stopped goes on.",
+        epilog=f"Recipes: {', '.join(zoo.names())}.",
+    )
+    command.set_defaults(run=_benchmark)
+    command.add_argument("task", choices=list(benchmark.TASKS))
+    command.add_argument("--methods", nargs="+", default=["all"], metavar="RECIPE", help="default: all")
+    command.add_argument("--seeds", type=int, help="how many; the task has a default")
+    command.add_argument("--steps", type=int, help="of the plain GAN; others get as much compute")
+    command.add_argument(
+        "--times",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        metavar="FACTOR",
+        help="learning rates, as multiples (default 1)",
+    )
+    command.add_argument("--out", type=Path, metavar="FILE", help="the record (default: TASK.json)")
+    command.add_argument("--jobs", type=int, default=1, help="runs at a time; -1: one for each core (default 1)")
+    command.add_argument("--backend", help="of joblib: loky (default), dask, ray")
+    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda")
     return parser
+
+
+def _diagnose(args: argparse.Namespace, argv: Sequence[str]) -> int:
+    real, fake = load(args.real), load(args.fake)
+    train = None if args.train is None else load(args.train)
+    found = diagnose(real, fake, train=train, features=FEATURES[args.features], seed=args.seed)
+    if args.html is not None:
+        args.html.write_text(page(found, f"Diagnosis of {args.fake.name}"), encoding="utf-8")
+    print(json.dumps(found.to_dict(), indent=1) if args.json else found)
+    return HEALTHY if found.verdict == "healthy" else PROBLEM
+
+
+def _benchmark(args: argparse.Namespace, argv: Sequence[str]) -> int:
+    benchmark.run(
+        args.task,
+        args.methods,
+        seeds=args.seeds,
+        steps=args.steps,
+        times=args.times,
+        out=args.out,
+        jobs=args.jobs,
+        backend=args.backend,
+        device=args.device,
+        command=["python", "-m", "gan_utils", *argv],
+        say=lambda line: print(line, flush=True),
+    )
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
     args = _parser().parse_args(argv)
     try:
-        real, fake = load(args.real), load(args.fake)
-        train = None if args.train is None else load(args.train)
-        found = diagnose(real, fake, train=train, features=FEATURES[args.features], seed=args.seed)
-        if args.html is not None:
-            args.html.write_text(page(found, f"Diagnosis of {args.fake.name}"), encoding="utf-8")
-    except (ValueError, TypeError, OSError) as error:
-        print(f"gan_utils diagnose: {error}", file=sys.stderr)
+        return args.run(args, argv)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"gan_utils {args.command}: {error}", file=sys.stderr)
         return BAD_INPUT
-    print(json.dumps(found.to_dict(), indent=1) if args.json else found)
-    return HEALTHY if found.verdict == "healthy" else PROBLEM
 
 
 if __name__ == "__main__":

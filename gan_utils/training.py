@@ -31,7 +31,7 @@ from gan_utils.optim import Optimizer
 from gan_utils.progress import Progress
 from gan_utils.run import Run, Source
 
-__all__ = ["BLOCK", "Advance", "draw_block", "fit"]
+__all__ = ["BLOCK", "Advance", "checked", "draw_block", "fit"]
 
 #: Steps for which noise is drawn at once. Part of what a seed means: changing it changes every run.
 BLOCK = 50
@@ -118,7 +118,7 @@ def fit(
     if compile not in (True, False, "auto"):
         raise ValueError(f"compile must be True, False or 'auto'; got {compile!r}.")
     names = _seeds(seeds)
-    gan = _checked(gan, source, batch)
+    gan = checked(gan, source, batch)
     state = tree_map(lambda *members: torch.stack(members).to(where), *map(gan.init, names))
     rates_g, G = _sweep("lr_g", lr_g, len(names), gan.opt_g, state.G)
     rates_d, D = _sweep("lr_d", lr_d, len(names), gan.opt_d, state.D)
@@ -183,8 +183,11 @@ def _with_rates(opt: dict, rates: Tensor) -> dict:
 
 
 @torch.no_grad()
-def _checked(gan: GAN, source: Source, batch: int) -> GAN:
-    """Try the shapes once on real data, so that a mistake is named here and not deep inside torch."""
+def checked(gan: GAN, source: Source, batch: int) -> GAN:
+    """Return the recipe as ``fit`` trains it: whether D may see real and fake samples in one batch is settled.
+
+    The shapes are tried once on real data, so that a mistake is named here (ValueError, TypeError) and not deep in torch.
+    """
     if not isinstance(gan, GAN):
         raise TypeError(f"gan must be a GAN; got {type(gan).__name__}.")
     missing = [name for name in ("shape", "sample", "describe") if not hasattr(source, name)]

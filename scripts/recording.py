@@ -6,12 +6,7 @@ of each recipe which command, commit, versions and machine made it.
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
-import shlex
-import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -22,6 +17,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gan_utils import benchmark
+
 ROOT = Path(__file__).resolve().parents[1]
 Arrays = dict[str, np.ndarray]
 Made = tuple[Arrays, dict[str, Any]]  # a recipe's arrays, and what was trained and how fast
@@ -29,16 +26,8 @@ Made = tuple[Arrays, dict[str, Any]]  # a recipe's arrays, and what was trained 
 
 def provenance(script: str, argv: list[str]) -> dict[str, Any]:
     """Return what one needs to make the file again: command, commit, versions and machine."""
-    git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    changed = subprocess.run([*git, "status", "--porcelain"], check=True, capture_output=True, text=True).stdout.strip()
-    return {
-        "command": shlex.join(["python", f"scripts/{Path(script).name}", *argv]),
-        "commit": commit + (" (with uncommitted changes)" if changed else ""),
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "device": f"cpu, {platform.machine()}, {os.cpu_count()} cores, 1 thread a recipe",
-    }
+    made = benchmark.provenance(["python", f"scripts/{Path(script).name}", *argv])
+    return made | {"device": f"{made['device']}, 1 thread a recipe"}
 
 
 def kept(path: Path, names: set[str]) -> Made:

@@ -37,6 +37,7 @@ FLOORS = {
     "plots": 6,
     "diagnosis": 7,
     "monitor": 7,
+    "benchmark": 7,
     "exercises": 8,
     "__main__": 9,
 }
@@ -95,7 +96,7 @@ def lines_of_code(path: Path) -> int:
 def test_the_package_stays_small():
     files = [path for path in ROOT.rglob("*.py") if not path.name.startswith("chapter")]
     lines = sum(map(lines_of_code, files))
-    assert lines < 3_700, f"{lines} lines of code without the chapters' exercise checks"
+    assert lines < 3_950, f"{lines} lines of code without the chapters' exercise checks"
 
 
 @pytest.mark.parametrize("module", ["gan_utils", *map(module_of, FILES)])

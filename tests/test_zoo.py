@@ -11,9 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch.func import vmap
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.flop_counter import flop_registry
 
 import gan_utils as gu
 from gan_utils import critics, memory, terms, zoo
@@ -42,7 +40,7 @@ def first(gan: gu.GAN, source, seed: int) -> gu.Batch:
 
 def check_step(gan: gu.GAN, source) -> None:
     """A step is finite, changes no input, moves both players, and under vmap is what it is alone."""
-    gan = gu.training._checked(gan, source, B)
+    gan = gu.training.checked(gan, source, B)
     states, noise = [in_double(gan.init(seed)) for seed in (0, 1)], [first(gan, source, seed) for seed in (0, 1)]
     before = copy.deepcopy((states, noise))
     together = vmap(partial(gu.step, gan))(stack(states), stack(noise))
@@ -72,7 +70,7 @@ def test_every_recipe_on_images(name):
 def test_recipes_with_the_dcgan_pair(name):
     gan = zoo.build(name, STACKED, networks="dcgan")
     assert gan.G.convolutional and gan.latent == 64
-    state = gu.training._checked(gan, STACKED, B).init(0)
+    state = gu.training.checked(gan, STACKED, B).init(0)
     assert gan.G(state.G.params, state.G.buffers, torch.zeros(2, 64))[0].shape == (2, 3, 28, 28)
     if not gan.joint:
         weight = next(v for v in state.D.params.values() if v.ndim == 4)
@@ -177,24 +175,8 @@ def test_every_recipe_names_its_paper_formula_cost_and_trap():
         assert len(recipe.trap.split()) >= 4 and recipe.trap.endswith(".") and recipe.title and "\n" not in recipe.title
 
 
-class Products(TorchDispatchMode):
-    """Adds up the operations of all matrix products."""
-
-    total = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        if func._overloadpacket in flop_registry:
-            self.total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=out)
-        return out
-
-
 def products(name: str) -> int:
-    gan = gu.training._checked(zoo.build(name, IMAGES), IMAGES, B)
-    state, noise = gan.init(0), gu.Batch(*(part[0] for part in gu.draw_block(gan, IMAGES, 0, 0, B)))
-    with Products() as counted:
-        gu.step(gan, state, noise)
-    return counted.total
+    return gu.benchmark.products(zoo.build(name, IMAGES), IMAGES, B)
 
 
 def test_costs_are_what_a_step_multiplies():
