@@ -14,6 +14,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -99,23 +100,39 @@ def code_of(notebook: Path) -> str:
     return TransformerManager().transform_cell("\n".join(cell.source for cell in cells if cell.cell_type == "code"))
 
 
+def files_named(tree: ast.AST, folder: Path) -> Iterator[Path]:
+    """Yield each file that a text in ``tree`` names, seen from ``folder``: recorded runs of another chapter, say."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and re.fullmatch(r"[\w./-]+\.\w+", node.value)
+        ):
+            path = folder / node.value
+            if path.is_file():
+                yield path.resolve()
+
+
 def fingerprint(notebook: Path, root: Path, settings: dict[str, str]) -> str:
     """Return a hash of what the notebook's outputs depend on, its own cells aside.
 
-    That is: the modules it needs, the package's data files, the data files beside the notebook, and ``settings``.
+    That is: the modules it needs, the package's data files, the data files beside the notebook or named in it, and
+    ``settings``.
     """
     files = package_files(root)
     try:
-        names: Iterable[str] = list(named_in(ast.parse(code_of(notebook))))
+        tree: ast.AST = ast.parse(code_of(notebook))
+        names: Iterable[str] = list(named_in(tree))
     except SyntaxError:
-        names = [PACKAGE]
-    paths = [files[module] for module in modules_needed(names, files)]
-    paths += [path for path in (root / PACKAGE).rglob("*") if path.suffix not in {".py", ".pyc"} and path.is_file()]
-    paths += [
+        tree, names = ast.Module([], []), [PACKAGE]
+    paths = {files[module] for module in modules_needed(names, files)}
+    paths |= {path for path in (root / PACKAGE).rglob("*") if path.suffix not in {".py", ".pyc"} and path.is_file()}
+    paths |= {
         path
         for path in notebook.parent.rglob("*")
         if path.suffix not in TEXT and path.is_file() and ".ipynb_checkpoints" not in path.parts
-    ]
+    }
+    paths |= {path for path in files_named(tree, notebook.parent) if path.is_relative_to(root)}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in sorted(paths):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")

@@ -85,9 +85,12 @@ def test_modules_needed_by_code(root, code, modules):
 
 @pytest.fixture
 def built(root):
-    """Two notebooks, both executed and cached: one uses the losses, one the data."""
+    """Two notebooks, both executed and cached: one uses the losses, one the data and a recorded run elsewhere."""
     cache = root / "cache"
-    paths = {name: write(root, name, f"import gan_utils as gu\nprint(gu.{name})") for name in ("losses", "data")}
+    (root / "recorded").mkdir()
+    (root / "recorded" / "ring.json").write_text("{}")
+    uses = {"losses": "gu.losses", "data": "gu.data, '../recorded/ring.json'"}
+    paths = {name: write(root, name, f"import gan_utils as gu\nprint({used})") for name, used in uses.items()}
 
     def refresh(settings=SETTINGS):
         stale = book_build.drop_stale(paths.values(), cache, root, settings)
@@ -110,6 +113,7 @@ def built(root):
         ("gan_utils/weights/net.bin", {"losses", "data"}),
         ("book/runs.csv", {"losses", "data"}),
         ("book/notes.md", set()),
+        ("recorded/ring.json", {"data"}),
     ],
 )
 def test_a_change_drops_the_runs_that_depend_on_it(built, changed, stale):
