@@ -51,11 +51,14 @@ class Spectral(nn.Module):
     The singular value is ``u W v`` (a convolution's weight seen as ``[out, in * height * width]``), with u and v held
     constant when gradients are taken. Each pass in training moves u, a buffer, by one power iteration, as in the authors'
     code; so u also moves when G trains. A fresh u has had fifteen. Parameters of one dimension (biases) are left alone.
+
+    The slope of the whole is then at most one, and in a small network far less. ``scale``, above 0, multiplies the output,
+    and with it that bound; the paper has none, which is 1. ValueError for another scale.
     """
 
-    def __init__(self, D: nn.Module) -> None:
+    def __init__(self, D: nn.Module, scale: float = 1.0) -> None:
         super().__init__()
-        self.D = D
+        self.D, self.scale = D, checks.number("scale", scale, above=0)
         for name, weight in self._weights():
             self.register_buffer(self._vector(name), weight.detach().new_empty(weight.shape[0]))
         self.reset_parameters()
@@ -85,7 +88,10 @@ class Spectral(nn.Module):
                 u = moved
                 setattr(self, self._vector(name), u)
             divided[name] = weight / (u @ (matrix @ v))
-        return functional_call(self.D, divided, (x,))
+        return self.scale * functional_call(self.D, divided, (x,))
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale:g}"
 
 
 def _power(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:

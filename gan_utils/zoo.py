@@ -306,13 +306,13 @@ def r3gan(n: Networks, gamma: float = 1.0) -> GAN:
     return n.gan(loss="relativistic", penalties=(penalties.r1(gamma), penalties.r2(gamma)))
 
 
-@_recipe("spectral", "miyato2018", "1", r"W \leftarrow W / \sigma_{\max}(W)")
-def spectral(n: Networks) -> GAN:
+@_recipe("spectral", "miyato2018", "1", r"W \leftarrow W / \sigma_{\max}(W),\quad D \leftarrow s D")
+def spectral(n: Networks, scale: float = 16.0) -> GAN:
     """Spectral normalisation, with the hinge loss.
 
-    With every layer at norm one a small critic is weak. Its u moves in G's step too.
+    With every layer at norm one a small critic is weak: hence the scale s, which the paper does not have (s = 1).
     """
-    return n.gan(D=critics.Spectral(n.critic()), loss="hinge")
+    return n.gan(D=critics.Spectral(n.critic(), scale), loss="hinge")
 
 
 @_recipe(

@@ -100,6 +100,16 @@ def test_spectral_leaves_nothing_behind_in_the_module():
     assert torch.equal(inner.weight, before) and isinstance(inner.weight, nn.Parameter)
 
 
+def test_spectral_scale_multiplies_the_output():
+    D, x = gu.models.mlp(2, 8, 1), points(5, 2).float()
+    torch.manual_seed(0)
+    plain = Spectral(D).eval()
+    torch.manual_seed(0)
+    torch.testing.assert_close(Spectral(D, scale=16.0).eval()(x), 16 * plain(x))
+    with pytest.raises(ValueError, match="scale must be a finite number above 0; got 0"):
+        Spectral(D, scale=0)
+
+
 # --- looking across the batch
 
 
