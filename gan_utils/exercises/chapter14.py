@@ -11,7 +11,10 @@ from torch import Tensor
 from gan_utils.exercises.framework import close, exercise, expect, run_answer
 
 
-@exercise("14.1", praise="With K modes and no room for chance, a pair gives the hopper away nearly always; a single look never.")
+@exercise(
+    "14.1",
+    praise="A single look never shows it.",
+)
 def _hopper(answer: Any) -> None:
     K, rho = 5, 0.6
     given = torch.as_tensor(run_answer(answer, K, rho)).detach()
@@ -47,7 +50,9 @@ def _projected() -> Tensor:
     return torch.tensor([[[0.0, 0.0], [1.0, 0.5]], [[0.5, 0.25], [1.0, 0.0]], [[2.0, -1.0], [0.0, 0.0]]])
 
 
-@exercise("14.2", praise="A sample that has no like in its batch scores 0, one among B - 1 copies of itself scores B - 1.")
+@exercise(
+    "14.2", praise="A sample that has no like in its batch scores 0, one among B - 1 copies of itself scores B - 1."
+)
 def _closeness(answer: Any) -> None:
     M = _projected()
     given = run_answer(answer, M.clone())
@@ -74,7 +79,9 @@ def _closeness(answer: Any) -> None:
         not close(given, (-apart.sum(1)).exp()),
         "Sum after exp: each neighbour counts by itself. Yours adds up all distances first, so one far sample hides the rest.",
     )
-    expect(close(given, wanted), f"The first sample should score {wanted[0].tolist()}; yours scores {given[0].tolist()}.")
+    expect(
+        close(given, wanted), f"The first sample should score {wanted[0].tolist()}; yours scores {given[0].tolist()}."
+    )
 
 
 def _coin(a: float, m: int) -> Tensor:
