@@ -1,0 +1,154 @@
+"""Checks of chapter 14, "Let the critic see the crowd"."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_utils.exercises.framework import close, exercise, expect, run_answer
+
+
+@exercise(
+    "14.1",
+    praise="A single look never shows it.",
+)
+def _hopper(answer: Any) -> None:
+    K, rho = 5, 0.6
+    given = torch.as_tensor(run_answer(answer, K, rho)).detach()
+    wanted = rho**2 * (1 - 1 / K)
+    expect(given.ndim == 0, f"Return one number; yours has shape {list(given.shape)}.")
+    expect(
+        not close(given, rho * (1 - 1 / K)),
+        "Both samples must take the batch's mode for the pair to betray it: that happens with probability rho squared.",
+    )
+    expect(
+        not close(given, rho**2 + (1 - rho**2) / K),
+        "That is how often the hopper's pairs agree. Data agree too, one pair in K: take the difference.",
+    )
+    expect(
+        not close(given, rho**2),
+        "Pairs that take the batch's mode always agree, but so do some pairs of the data, by chance: one in K.",
+    )
+    expect(
+        not close(given, 2 * wanted),
+        "You left out the half. Or sum only over the pairs that the hopper makes too often: then there is none.",
+    )
+    expect(
+        not close(given, 1 - (1 - rho) ** 2),
+        "That is the chance that at least one of the two takes the batch's mode. One alone is no sign of anything.",
+    )
+    expect(close(given, wanted), f"For K = 5 and rho = 0.6 it should be {wanted:.4f}; yours gives {float(given):.4g}.")
+    never = run_answer(answer, K, 0.0)
+    expect(close(never, 0.0), f"With rho = 0 nobody hops, and the distance is 0; yours gives {float(never):.3g}.")
+
+
+def _projected() -> Tensor:
+    # Three samples, two kernels of two numbers; distances differ between kernels, and in L1 and L2.
+    return torch.tensor([[[0.0, 0.0], [1.0, 0.5]], [[0.5, 0.25], [1.0, 0.0]], [[2.0, -1.0], [0.0, 0.0]]])
+
+
+@exercise(
+    "14.2", praise="A sample that has no like in its batch scores 0, one among B - 1 copies of itself scores B - 1."
+)
+def _closeness(answer: Any) -> None:
+    M = _projected()
+    given = run_answer(answer, M.clone())
+    apart = (M[:, None] - M).abs().sum(3)  # [B, B, kernels]
+    wanted = (-apart).exp().sum(1) - 1
+    expect(
+        isinstance(given, Tensor) and given.shape == (3, 2),
+        f"Return a number for each sample and kernel, [B, kernels], here [3, 2]; yours is {_form(given)}.",
+    )
+    expect(
+        not close(given, wanted + 1),
+        "You compared each sample with itself as well: a distance of 0, so 1 too much in every entry.",
+    )
+    expect(
+        not close(given, apart.sum(1)),
+        "That is the sum of distances. Far samples should count for little: take exp of minus the distance.",
+    )
+    expect(not close(given, wanted / 2), "That is a mean over the others. Sum: a sample with more company scores more.")
+    euclid = (-(M[:, None] - M).square().sum(3).sqrt()).exp().sum(1) - 1
+    expect(not close(given, euclid), "The distance is L1, the sum of absolute differences, not the Euclidean one.")
+    square = (-(M[:, None] - M).square().sum(3)).exp().sum(1) - 1
+    expect(not close(given, square), "You squared the differences. L1 is the sum of their absolute values.")
+    expect(
+        not close(given, (-apart.sum(1)).exp()),
+        "Sum after exp: each neighbour counts by itself. Yours adds up all distances first, so one far sample hides the rest.",
+    )
+    expect(
+        close(given, wanted), f"The first sample should score {wanted[0].tolist()}; yours scores {given[0].tolist()}."
+    )
+
+
+def _coin(a: float, m: int) -> Tensor:
+    # Packs of m tosses, by their number of heads: the order tells nothing.
+    return torch.tensor([math.comb(m, k) * a**k * (1 - a) ** (m - k) for k in range(m + 1)], dtype=torch.float64)
+
+
+def _coins(a: float, tau: float, m: int) -> float:
+    return float((_coin(a, m) - _coin(a + tau, m)).abs().sum() / 2)
+
+
+@exercise("14.3", praise="So two looks need not show more than one. Only some offences stand out in packs.")
+def _least(answer: Any) -> None:
+    for tau, m in ((0.3, 1), (0.3, 2), (0.3, 3), (0.1, 4)):
+        given = torch.as_tensor(run_answer(answer, tau, m)).detach()
+        expect(given.ndim == 0, f"Return one number; yours has shape {list(given.shape)}.")
+        starts = torch.linspace(0, 1 - tau, 501, dtype=torch.float64).tolist()
+        wanted = min(_coins(a, tau, m) for a in starts)
+        if m > 1:
+            expect(
+                not close(given, 1 - (1 - tau) ** m, atol=1e-3),
+                "That is the most that packs can show, reached where a = 0: one coin never shows heads. Look for the least.",
+            )
+            expect(
+                not close(given, m * tau, atol=1e-3),
+                "A distance does not grow in proportion to m. Compare the two distributions of the number of heads.",
+            )
+        if m > 2:  # for two coins it is tau, and right
+            expect(
+                not close(given, ((1 + tau) / 2) ** m - ((1 - tau) / 2) ** m, atol=1e-3),
+                "That compares only the packs that are all heads. Sum over every number of heads, and take the half.",
+            )
+        expect(not close(given, 2 * wanted, atol=1e-3), "You left out the half: total variation lies between 0 and 1.")
+        if m == 3:
+            expect(
+                not close(given, tau, atol=1e-3),
+                "Right for packs of two, where the least is tau itself. Packs of three always show more than that.",
+            )
+        expect(
+            close(given, wanted, atol=1e-3),
+            f"For tau = {tau} and m = {m} the least is {wanted:.4f}; yours gives {float(given):.4g}.",
+        )
+
+
+@exercise("14.4", praise="Whatever has the right means passes, whether or not one sample looks like data.")
+def _gap(answer: Any) -> None:
+    real = torch.tensor([[1.0, 0.0, 2.0], [3.0, 1.0, 0.0]])
+    fake = torch.tensor([[0.0, 0.5, 4.0], [1.0, 1.5, 1.0]])
+    given = torch.as_tensor(run_answer(answer, real.clone(), fake.clone())).detach()
+    apart = real.mean(0) - fake.mean(0)
+    wanted = apart.square().sum()
+    expect(given.ndim == 0, f"Return one number; yours has shape {list(given.shape)}.")
+    expect(
+        not close(given, (real - fake).square().sum(1).mean()) and not close(given, (real - fake).square().mean()),
+        "You compared sample with sample. First take the mean over each batch, then compare the two means.",
+    )
+    expect(not close(given, apart.norm()), "That is the distance. The loss is its square.")
+    expect(not close(given, apart.square().mean()), "Sum over the features; yours takes their mean.")
+    expect(not close(given, apart.abs().sum()), "Square the differences; yours takes their absolute values.")
+    expect(
+        not close(given, apart.sum().square()),
+        "Square each feature's difference before you add them up, or they cancel.",
+    )
+    expect(close(given, wanted), f"Here it should be {float(wanted):.4g}; yours gives {float(given):.4g}.")
+    other = run_answer(answer, real.clone(), torch.cat([fake, fake]))
+    expect(close(other, wanted), "It should not matter that one batch is longer than the other: compare means.")
+
+
+def _form(value: Any) -> str:
+    return str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__

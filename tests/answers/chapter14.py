@@ -1,0 +1,63 @@
+"""Wrong answers to the exercises of chapter 14, each with a fragment of the message it must get."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+
+def l1(M):
+    return (M[:, None] - M).abs().sum(3)
+
+
+def near(distance):
+    return (-distance).exp().sum(1) - 1
+
+
+def heads(a, m):
+    return torch.tensor([math.comb(m, k) * a**k * (1 - a) ** (m - k) for k in range(m + 1)], dtype=torch.float64)
+
+
+def tv(tau, m, a):
+    return (heads(a, m) - heads(a + tau, m)).abs().sum() / 2
+
+
+def least(tau, m):
+    return min(tv(tau, m, a) for a in torch.linspace(0, 1 - tau, 201, dtype=torch.float64).tolist())
+
+
+WRONG = {
+    "14.1": [
+        (lambda K, rho: rho * (1 - 1 / K), "rho squared"),
+        (lambda K, rho: rho**2 + (1 - rho**2) / K, "take the difference"),
+        (lambda K, rho: rho**2, "always agree, but so do"),
+        (lambda K, rho: 2 * rho**2 * (1 - 1 / K), "left out the half"),
+        (lambda K, rho: 1 - (1 - rho) ** 2, "at least one of the two"),
+        (lambda K, rho: 0.288, "nobody hops"),
+    ],
+    "14.2": [
+        (lambda M: near(l1(M)) + 1, "itself as well"),
+        (lambda M: l1(M).sum(1), "sum of distances"),
+        (lambda M: near(l1(M)) / (len(M) - 1), "mean over the others"),
+        (lambda M: near((M[:, None] - M).norm(dim=3)), "Euclidean"),
+        (lambda M: near((M[:, None] - M).square().sum(3)), "squared the differences"),
+        (lambda M: (-l1(M).sum(1)).exp(), "Sum after exp"),
+        (lambda M: near(l1(M)).sum(1), "[B, kernels]"),
+    ],
+    "14.3": [
+        (lambda tau, m: 1 - (1 - tau) ** m, "the most that packs can show"),
+        (lambda tau, m: m * tau, "in proportion to m"),
+        (lambda tau, m: ((1 + tau) / 2) ** m - ((1 - tau) / 2) ** m if m > 2 else tau, "all heads"),
+        (lambda tau, m: 2 * least(tau, m), "left out the half"),
+        (lambda tau, m: tau, "always show more"),
+    ],
+    "14.4": [
+        (lambda real, fake: (real - fake).square().sum(1).mean(), "sample with sample"),
+        (lambda real, fake: (real.mean(0) - fake.mean(0)).norm(), "That is the distance"),
+        (lambda real, fake: (real.mean(0) - fake.mean(0)).square().mean(), "Sum over the features"),
+        (lambda real, fake: (real.mean(0) - fake.mean(0)).abs().sum(), "absolute values"),
+        (lambda real, fake: (real.mean(0) - fake.mean(0)).sum().square(), "they cancel"),
+        (lambda real, fake: (real.mean(0) - fake.sum(0) / 2).square().sum(), "longer than the other"),
+    ],
+}
