@@ -11,8 +11,8 @@ from gan_utils.exercises import chapter08 as _chapter08  # noqa: F401
 from gan_utils.exercises import chapter09 as _chapter09  # noqa: F401
 from gan_utils.exercises import chapter10 as _chapter10  # noqa: F401
 from gan_utils.exercises import chapter11 as _chapter11  # noqa: F401
-from gan_utils.exercises import chapter13 as _chapter13  # noqa: F401
 from gan_utils.exercises import chapter12 as _chapter12  # noqa: F401
+from gan_utils.exercises import chapter13 as _chapter13  # noqa: F401
 from gan_utils.exercises import chapter14 as _chapter14  # noqa: F401
 from gan_utils.exercises.framework import Feedback, check, names
 
