@@ -9,12 +9,8 @@ others. One process a core. ``--seeds 1 --record no`` is a quick look.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
-import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -183,26 +179,13 @@ def report(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def provenance(argv: list[str]) -> dict[str, Any]:
-    """Return what one needs to make the file again: command, commit, versions and machine."""
-    git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    changed = subprocess.run([*git, "status", "--porcelain"], check=True, capture_output=True, text=True).stdout.strip()
-    return {
-        "command": shlex.join(["python", "benchmarks/diagnosis_suite.py", *argv]),
-        "commit": commit + (" (with uncommitted changes)" if changed else ""),
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "device": f"cpu, {platform.machine()}, {os.cpu_count()} cores, 1 thread a case",
-    }
-
-
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"seeds of each case (default {SEEDS})")
     parser.add_argument("--record", choices=("yes", "no"), default="yes", help="write the file (default yes)")
     args = parser.parse_args(argv)
-    how, rows = provenance(argv), []
+    made, rows = gu.benchmark.provenance(["python", "benchmarks/diagnosis_suite.py", *argv]), []
+    made["device"] += ", 1 thread a case"
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         for row in pool.map(verdict, cases(args.seeds)):
             rows.append(row)
@@ -211,7 +194,7 @@ def main(argv: list[str]) -> None:
     print(report(rows))
     if args.record == "yes":
         OUT.parent.mkdir(parents=True, exist_ok=True)
-        OUT.write_text(json.dumps({"provenance": how, "confusion": confusion(rows), "cases": rows}) + "\n")
+        OUT.write_text(json.dumps({"provenance": made, "confusion": confusion(rows), "cases": rows}) + "\n")
 
 
 if __name__ == "__main__":
