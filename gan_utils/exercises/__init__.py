@@ -14,6 +14,7 @@ from gan_utils.exercises import chapter11 as _chapter11  # noqa: F401
 from gan_utils.exercises import chapter12 as _chapter12  # noqa: F401
 from gan_utils.exercises import chapter13 as _chapter13  # noqa: F401
 from gan_utils.exercises import chapter14 as _chapter14  # noqa: F401
+from gan_utils.exercises import chapter15 as _chapter15  # noqa: F401
 from gan_utils.exercises.framework import Feedback, check, names
 
 __all__ = ["Feedback", "check", "names"]

@@ -1,0 +1,44 @@
+"""Wrong answers to the exercises of chapter 15, each with a fragment of the message it must get."""
+
+from __future__ import annotations
+
+import torch
+
+
+def attracts(matrix, every=True):
+    negative = torch.linalg.eigvals(matrix).real < 0
+    return bool(negative.all() if every else negative.any())
+
+
+WRONG = {
+    "15.1": [
+        (lambda size, share, batch: size / batch, "Only a share"),
+        (lambda size, share, batch: share * batch / size, "one over it"),
+        (lambda size, share, batch: size / (2 * share * batch), "half the time"),
+        (lambda size, share, batch: size, "number of places"),
+        (lambda size, share, batch: size * share, "64 steps"),
+        (lambda size, share, batch: size / 16, "for one pool"),
+    ],
+    "15.2": [
+        (lambda theta, psi, h, K, through: theta + h * (psi - K * h * theta), "product rule"),
+        (lambda theta, psi, h, K, through: theta + h * psi, "plain step"),
+        (lambda theta, psi, h, K, through: theta - h * (psi - 2 * K * h * theta), "The sign"),
+        (lambda theta, psi, h, K, through: theta + h * (psi - 2 * K * theta), "length h as well"),
+        (lambda theta, psi, h, K, through: theta + h * (psi + 2 * K * h * theta), "the other way"),
+        (lambda theta, psi, h, K, through: theta + h * (psi - 2 * K * h * theta), "counts as a number"),
+        (lambda theta, psi, h, K, through: theta, "K 4"),
+        (lambda theta, psi, h, K, through: theta + h * (psi - 2 * through * K * h * theta), "Without differentiating"),
+    ],
+    "15.3": [
+        (lambda J, gamma: attracts(J), "of J alone"),
+        (lambda J, gamma: attracts(J - 2 * gamma * J.T @ J), "factor 2"),
+        (lambda J, gamma: attracts(J - gamma / 2 * J.T @ J), "factor 1/2"),
+        (lambda J, gamma: attracts(J - gamma * J.T @ J, every=False), "not enough"),
+        (lambda J, gamma: attracts(J - gamma * J @ J), "transposed"),
+        (lambda J, gamma: attracts(J + gamma * J.T @ J), "The sign"),
+        (lambda J, gamma: attracts(J - J.T @ J), "it weighs"),
+        (lambda J, gamma: not attracts(J - gamma * J.T @ J), "other way round"),
+        (lambda J, gamma: True, "you say otherwise"),
+        (lambda J, gamma: torch.linalg.eigvals(J - gamma * J.T @ J), "True or False"),
+    ],
+}
