@@ -368,7 +368,8 @@ def pacgan(n: Networks, m: int = 2) -> GAN:
 def unrolled_gan(n: Networks, k: int = 5, through: bool = True) -> GAN:
     """The unrolled GAN.
 
-    Many ports pass no gradient through the K steps, which is through=False.
+    Many ports pass no gradient through the K steps, which is through=False: a good deal cheaper. Through them, the limit
+    of many steps is the gradient of max V for a G that descends all of V, not for G's own loss alone.
     """
     return n.gan(play=unrolled(k, through))
 
@@ -506,19 +507,20 @@ def ema(n: Networks) -> GAN:
     "1",
     r"\ell + \lVert \theta - \tfrac1t \textstyle\sum_{i \le t} \theta_i \rVert^2",
 )
-def historical_averaging(n: Networks, weight: float = 1.0) -> GAN:
+def historical_averaging(n: Networks, weight: float = 0.01) -> GAN:
     """Historical averaging.
 
-    A mean over all of the past holds training back for long.
+    A mean over all of the past holds training back for long: at the paper's weight, 1, parameters hardly move.
     """
     return n.gan(opt_g=optim.historical(n.adam(), weight), opt_d=optim.historical(n.adam(), weight))
 
 
 @_recipe("replay", "shrivastava2017", "1", r"\text{half of the } G(z) \text{ that } D \text{ sees are old}")
-def replayed(n: Networks, size: int = 1_024, share: float = 0.5) -> GAN:
+def replayed(n: Networks, size: int = 16_384, share: float = 0.5) -> GAN:
     """Replay of old fakes.
 
-    D judges a mixture of G's past: it is no longer the best answer to the present G.
+    D judges a mixture of G's past: it is no longer the best answer to the present G. The pool remembers about
+    size / (share * batch) steps.
     """
     return n.gan(replay=memory.replay(size, share))
 
