@@ -11,6 +11,7 @@ from gan_utils.exercises import chapter08 as _chapter08  # noqa: F401
 from gan_utils.exercises import chapter09 as _chapter09  # noqa: F401
 from gan_utils.exercises import chapter10 as _chapter10  # noqa: F401
 from gan_utils.exercises import chapter11 as _chapter11  # noqa: F401
+from gan_utils.exercises import chapter16 as _chapter16  # noqa: F401
 from gan_utils.exercises.framework import Feedback, check, names
 
 __all__ = ["Feedback", "check", "names"]
