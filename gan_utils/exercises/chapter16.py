@@ -18,7 +18,7 @@ _POINT = torch.tensor([4, 4, 1, 1, 1, 7])  # groups of two, three and one; numbe
 def _least_reconstruction(answer: Any) -> None:
     given = torch.as_tensor(run_answer(answer, _Z.clone(), _POINT.clone())).detach()
     expect(given.ndim == 0, f"Return one number; yours has shape {list(given.shape)}.")
-    groups = [_Z[_POINT == p] for p in _POINT.unique()]
+    groups = [_Z[p == _POINT] for p in _POINT.unique()]
     left = torch.stack([(g - g.mean(0)).square().sum() for g in groups])
     n = len(_Z)
     expect(
@@ -113,7 +113,8 @@ def _price(answer: Any) -> None:
     )
     expect(not close(given, -wanted), "The sign is turned: the log of a probability is negative, its price positive.")
     expect(
-        not close(given, wanted / math.log(2)), "That is in bits. Use the natural logarithm, as the book does throughout."
+        not close(given, wanted / math.log(2)),
+        "That is in bits. Use the natural logarithm, as the book does throughout.",
     )
     expect(close(given, wanted), f"For these four generators it should be {wanted:.4f}; yours is {float(given):.4f}.")
     empty = torch.as_tensor(run_answer(answer, torch.tensor([[1.0, 0.0], [1.0, 0.0]]))).detach()
