@@ -6,7 +6,9 @@ It holds, for each recipe and learning rate, the outcome of every seed and what 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
 import json
 import math
 import os
@@ -27,7 +29,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from gan_utils import checks, data, metrics, zoo
+from gan_utils import checks, data, metrics, runtime, zoo
 from gan_utils.classifier import classifier
 from gan_utils.gan import GAN, Batch, step
 from gan_utils.metrics.modes import Coverage
@@ -45,7 +47,6 @@ AT_ONCE = 1_280  # images of a member at a time
 class Task:
     """What every recipe is set to: the data, the compute, and how the outcome is measured."""
 
-    title: str
     source: Callable[[], Source]
     modes: int  #: known modes of the data
     cover: Callable[[Run, int], Coverage]  #: what n samples of each member cover of them
@@ -76,20 +77,11 @@ def _digits(images: Tensor) -> Tensor:
 #:
 #: :meta hide-value:
 TASKS: dict[str, Task] = {
-    "ring": Task("8 Gaussians", partial(data.ring, std=0.01), 8, _of_mixture, 10_000, 128, 20, 40, 2_500, 2_500),
-    "grid": Task("25 Gaussians", data.grid, 25, _of_mixture, 10_000, 128, 20, 40, 2_500, 2_500),
-    "mnist": Task("MNIST", data.mnist, 10, partial(_of_images, _digits, 10), 3_000, 64, 5, 12, 500, 2_500),
+    "ring": Task(partial(data.ring, std=0.01), 8, _of_mixture, 10_000, 128, 20, 40, 2_500, 2_500),
+    "grid": Task(data.grid, 25, _of_mixture, 10_000, 128, 20, 40, 2_500, 2_500),
+    "mnist": Task(data.mnist, 10, partial(_of_images, _digits, 10), 3_000, 64, 5, 12, 500, 2_500),
     "stacked-mnist": Task(
-        "stacked MNIST",
-        data.stacked_mnist,
-        1_000,
-        partial(_of_images, metrics.stacked_labels, 1_000),
-        3_000,
-        64,
-        3,
-        6,
-        1_000,
-        25_600,
+        data.stacked_mnist, 1_000, partial(_of_images, metrics.stacked_labels, 1_000), 3_000, 64, 3, 6, 1_000, 25_600
     ),
 }
 
@@ -116,8 +108,8 @@ def products(gan: GAN, source: Source, batch: int) -> int:
     return counted.total
 
 
-def provenance(command: Sequence[str]) -> dict[str, Any]:
-    """Return what one needs to make a record again: command, commit (where there is one), versions and machine."""
+def provenance(command: Sequence[str], device: str = "cpu") -> dict[str, Any]:
+    """Return what one needs to make a record again: command, commit (where there is one), versions, device and machine."""
     root = Path(__file__).resolve().parents[1]
 
     def git(*words: str) -> str:
@@ -126,15 +118,18 @@ def provenance(command: Sequence[str]) -> dict[str, Any]:
 
     commit = git("rev-parse", "HEAD") if (root / ".git").exists() else ""
     changed = " (with uncommitted changes)" if commit and git("status", "--porcelain", "--untracked-files=no") else ""
-    versions = {"python": platform.python_version()} | {
-        name: metadata.version(name) for name in ("torch", "numpy", "gan-utils")
-    }
+    versions = {"python": platform.python_version()}
+    for name in ("torch", "numpy", "gan-utils"):
+        with contextlib.suppress(metadata.PackageNotFoundError):  # gan_utils may be used from its folder
+            versions[name] = metadata.version(name)
+    where = runtime.device(device)
+    card = f"cuda ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else where.type
     return {
         "command": shlex.join(command),
         "commit": commit + changed,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "versions": versions,
-        "device": f"cpu, {platform.machine()}, {os.cpu_count()} cores",
+        "device": f"{card}, {platform.machine()}, {os.cpu_count()} cores",
     }
 
 
@@ -264,7 +259,7 @@ def run(
     record = read(path) if path.exists() else {"task": task, "runs": {}}
     if record["task"] != task:
         raise ValueError(f"out must be a record of {task!r}; {path} is one of {record['task']!r}.")
-    made = provenance(command)
+    made = provenance(command, device)
     todo = []
     for factor in rates:
         for name in names:
@@ -275,7 +270,7 @@ def run(
     say(f"{task}: {len(todo)} runs to do, {len(rates) * len(names) - len(todo)} done before")
     parts = path.with_suffix(".parts")
     threads = None if jobs == 1 else 1
-    calls = [(job, plan, parts / f"{job.name.replace(' ', '-')}.safetensors", threads) for job, plan in todo]
+    calls = [(job, plan, parts / f"{_digest(plan)}.safetensors", threads) for job, plan in todo]
     for i, (name, plan, outcome) in enumerate(_finished(calls, jobs, backend), 1):
         record["runs"][name] = plan | outcome | {"made": made}
         _write(path, record)
@@ -292,6 +287,11 @@ def _methods(methods: Iterable[str] | str, source: Source) -> list[str]:
     for name in given:
         zoo.build(name, source)  # names what is wrong
     return list(dict.fromkeys(given))
+
+
+def _digest(plan: dict[str, Any]) -> str:
+    """Return a name for a plan's checkpoint: one of another plan, with fewer steps say, must not be gone on with."""
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _fits(name: str, source: Source) -> bool:

@@ -99,6 +99,10 @@ def test_stopped_it_keeps_what_is_done_and_goes_on_within_a_run(made, tmp_path, 
     with pytest.raises(KeyboardInterrupt):
         quiet(["non-saturating", "r1-r2"], out=path)
     assert list(bench.read(path)["runs"]) == ["non-saturating"] and calls[1].exists() and not calls[0].exists()
+    monkeypatch.setattr(bench, "fit", fit)
+    quiet(["r1-r2"], steps=5, out=path)  # another plan: it must not take the checkpoint of ten steps for its own
+    quiet(["r1-r2"], steps=5, out=tmp_path / "afresh.json")
+    assert outcome(path)["runs"]["r1-r2"] == outcome(tmp_path / "afresh.json")["runs"]["r1-r2"]
     begun = []
     monkeypatch.setattr(bench, "fit", lambda *a, **o: begun.append(o["checkpoint"].exists()) or fit(*a, **o))
     quiet(["non-saturating", "r1-r2"], out=path)
@@ -139,6 +143,7 @@ def test_a_record_says_how_it_was_made(made):
     run = bench.read(made[0])["runs"]["r1-r2"]
     assert run["made"]["versions"]["torch"].startswith(torch.__version__.split("+")[0])
     assert {"command", "commit", "date", "versions", "device"} == run["made"].keys()
+    assert run["made"]["device"].startswith(gu.device().type)
     assert run["recipe"]["loss"] == "nonsaturating" and run["source"].startswith("ring(")
 
 
@@ -149,6 +154,7 @@ def test_a_record_says_how_it_was_made(made):
         (lambda path: quiet(["wgangp"], out=path), r"name='wgangp' is not known. Did you mean 'wgan-gp'\?"),
         (lambda path: quiet(["diffaugment"], out=path), "diffaugment is for images"),
         (lambda path: quiet(["r1"], out=path, seeds=0), "seeds must be at least 1"),
+        (lambda path: quiet(["r1"], out=path, device="abacus"), "device='abacus' cannot be used"),
         (lambda path: quiet(["r1"], out=path, times=[0]), "times must be a finite number above 0"),
         (lambda path: bench.run("grid", ["r1"], out=path), "out must be a record of 'grid'; .* is one of 'ring'"),
         (lambda path: bench.read(path.parent / "none.json"), "none.json"),
