@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -130,6 +130,8 @@ def test_data_of_a_few_points_cannot_be_judged_by_distances():
 
 @settings(max_examples=12)
 @given(seed=st.integers(0, 10_000), dim=st.sampled_from([1, 3, 20]), n=st.sampled_from([200, 500]))
+@example(seed=146, dim=1, n=500)  # a region's share taken as known, not counted, makes these two lose modes
+@example(seed=441, dim=20, n=200)
 def test_a_perfect_sampler_of_one_cloud_is_never_called_collapsed(seed, dim, n):
     real, fake = (torch.randn(n, dim, generator=gu.generator(seed, part)) for part in range(2))
     told = gu.diagnose(real, fake)
