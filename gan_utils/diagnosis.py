@@ -196,13 +196,16 @@ class Diagnosis:
             f"{f.name:9} {f.value:7.3f}   real samples {f.real.low:.3f} to {f.real.high:.3f}, limit {f.limit:.3f}   {f.status}"
             for f in self.findings
         ]
-        return "\n".join([*lines, "", f"Next: {VERDICTS[self.verdict].advice}"])
+        return "\n".join([*lines, "", self._next()])
 
     __repr__ = __str__
 
     def _headline(self) -> str:
         sure = "" if self.confidence is None else f" ({self.confidence:.0%} of {SPLITS} splits of the data agree)"
         return f"{self.verdict}{sure}"
+
+    def _next(self) -> str:
+        return f"Next: {VERDICTS[self.verdict].advice} More in the book: {VERDICTS[self.verdict].chapter}."
 
     def _notes(self) -> list[str]:
         notes = [f"Also found: {', '.join(self.also)}."] if self.also else []
@@ -220,7 +223,7 @@ class Diagnosis:
         said = " ".join([VERDICTS[self.verdict].says, *self._notes()])
         body = self.table.to_html(index=False, float_format="{:.3f}".format, border=0, na_rep="–")
         table = f'<div style="overflow-x:auto">{body}</div>' if self.findings else ""
-        return f"{head}{html.escape(said)}</p>{table}<p>Next: {html.escape(VERDICTS[self.verdict].advice)}</p>"
+        return f"{head}{html.escape(said)}</p>{table}<p>{html.escape(self._next())}</p>"
 
 
 def diagnose(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,6 +37,11 @@ FAKES = {
 @pytest.fixture(scope="module")
 def found():
     return {name: gu.diagnose(REAL, fake, train=TRAIN) for name, fake in FAKES.items()}
+
+
+@pytest.mark.parametrize("verdict", diagnosis.VERDICTS)
+def test_every_verdict_leads_to_a_chapter_that_exists(verdict):
+    assert (Path(__file__).parents[1] / "book" / f"{diagnosis.VERDICTS[verdict].chapter}.ipynb").is_file()
 
 
 def test_every_verdict_has_its_case():
@@ -182,6 +188,8 @@ def test_text_table_and_dictionary_agree(found):
             [row["measure"] for row in plain["evidence"]] == [f.name for f in told.findings] == list(told.table.measure)
         )
         assert diagnosis.VERDICTS[told.verdict].advice in str(told)
+        for shown in (str(told), told._repr_html_()):
+            assert f"More in the book: {diagnosis.VERDICTS[told.verdict].chapter}." in shown
 
 
 def test_html_is_escaped_and_says_the_verdict(found):
