@@ -14,8 +14,10 @@ from torch import Tensor
 from gan_utils import checks
 from gan_utils.data import Mixture
 from gan_utils.run import Frames, Run
+from gan_utils.scrubber import Panel, Scrubber
+from gan_utils.scrubber import scrubber as make_scrubber
 
-__all__ = ["COLOURS", "evidence", "film", "heatmap", "history", "images", "lines", "points", "use_style"]
+__all__ = ["COLOURS", "evidence", "film", "heatmap", "history", "images", "lines", "points", "scrubber", "use_style"]
 
 #: Okabe and Ito's palette, distinct to colour-blind eyes: blue, orange, green, pink, sky, vermilion, yellow, black.
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"]
@@ -134,7 +136,7 @@ def points(
     count = len(samples)
     columns = min(columns, count)
     axes = _panels(-(-count // columns), columns)
-    cloud = real.sample(1_000, torch.Generator().manual_seed(0)) if isinstance(real, Mixture) else real
+    cloud = _cloud(real)
     for i, ax in enumerate(axes.flat):
         if i >= count:
             ax.axis("off")
@@ -169,16 +171,21 @@ def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Sequence[str]
 
 
 def _tile(ax: Axes, group: Tensor, rows: int, columns: int) -> None:
-    group = group[: rows * columns].detach().cpu().float().clamp(-1, 1)
-    _, channels, height, width = group.shape
-    blank = group.new_full((rows * columns - len(group), *group.shape[1:]), -1.0)
-    tiles = torch.cat([group, blank]).reshape(rows, columns, channels, height, width)
-    tiled = tiles.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
-    if channels == 3:
+    tiled = _tiled(group, rows, columns)
+    if tiled.shape[-1] == 3:
         ax.imshow(((tiled + 1) / 2).numpy())  # colours lie in [0, 1]
     else:
         ax.imshow(tiled[..., 0].numpy(), vmin=-1, vmax=1, cmap="gray")
     ax.axis("off")
+
+
+def _tiled(group: Tensor, rows: int = 4, columns: int = 4) -> Tensor:
+    """Return images [n, c, h, w] as one [rows h, columns w, c]."""
+    group = group[: rows * columns].detach().cpu().float().clamp(-1, 1)
+    _, channels, height, width = group.shape
+    blank = group.new_full((rows * columns - len(group), *group.shape[1:]), -1.0)
+    tiles = torch.cat([group, blank]).reshape(rows, columns, channels, height, width)
+    return tiles.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
 
 
 def film(
@@ -188,27 +195,67 @@ def film(
 
     Points ``[T, seeds, n, 2]`` are scattered, images ``[T, seeds, n, c, h, w]`` tiled 4 x 4.
     """
-    moments = np.unique(np.linspace(0, len(frames.steps) - 1, columns).round().astype(int))
-    members = list(range(frames.samples.shape[1]))
-    axes = _panels(len(members), len(moments))
-    cloud = real.sample(1_000, torch.Generator().manual_seed(0)) if isinstance(real, Mixture) else real
-    for column, t in enumerate(moments):
-        for row in members:
-            ax, sample = axes[row, column], frames.samples[t, row]
-            _tile(ax, sample, 4, 4) if sample.ndim == 4 else _scatter(ax, sample, cloud)
-            if row == 0:
-                ax.set_title(f"step {frames.steps[t]:,}")
-            if column == 0:
-                ax.text(
-                    -0.08,
-                    0.5,
-                    f"seed {seeds[row] if seeds else row}",
-                    transform=ax.transAxes,
-                    rotation=90,
-                    va="center",
-                    ha="right",
-                )
+    panels = [
+        (f"seed {seeds[i] if seeds else i}", frames.steps, frames.samples[:, i]) for i in range(frames.samples.shape[1])
+    ]
+    return _strip(panels, _cloud(real), columns)
+
+
+def _strip(panels: Sequence[tuple[str, Sequence[int], Tensor]], cloud: Tensor | None, columns: int) -> np.ndarray:
+    """Draw panels (title, steps [T], samples [T, n, ...]) as rows; a row whose steps differ from the first's says its own."""
+    moments = np.unique(np.linspace(0, len(panels[0][1]) - 1, columns).round().astype(int))
+    axes = _panels(len(panels), len(moments))
+    for i, (row, (title, steps, samples)) in enumerate(zip(axes, panels, strict=True)):
+        for ax, t in zip(row, moments, strict=True):
+            _tile(ax, samples[t], 4, 4) if samples.ndim == 5 else _scatter(ax, samples[t], cloud)
+            if i == 0 or list(steps) != list(panels[0][1]):
+                ax.set_title(f"step {steps[t]:,}")
+        row[0].text(-0.08, 0.5, title, transform=row[0].transAxes, rotation=90, va="center", ha="right")
     return axes
+
+
+def _cloud(real: Mixture | Tensor | None) -> Tensor | None:
+    return real.sample(1_000, torch.Generator().manual_seed(0)) if isinstance(real, Mixture) else real
+
+
+def scrubber(
+    films: Frames | Mapping[str, Frames],
+    *,
+    real: Mixture | Tensor | None = None,
+    alt: str = "Samples over the steps of training.",
+    points: int = 256,
+    pause: int = 250,
+    autoplay: bool = False,
+) -> Scrubber:
+    """Return a figure that plays snapshots, with a slider and the arrow keys: in a notebook, in Colab, in a built page.
+
+    Args:
+        films: snapshots, each seed a panel; or named ones, side by side, of each its first seed. All have as many moments.
+            Points ``[T, seeds, n, 2]`` are scattered, images ``[T, seeds, n, c, h, w]`` tiled 4 x 4.
+        real: the data, drawn behind points.
+        alt: what is to be seen, for those who cannot see it.
+        points: at most so many of a panel; 40 moments of 256 take about 55 kB.
+        pause: milliseconds from one moment to the next.
+        autoplay: whether it plays unasked (not for readers who asked their system for less motion).
+
+    Raises ValueError for films without moments, or with different numbers of them.
+    """
+    checks.integer("points", points), checks.integer("pause", pause)
+    if isinstance(films, Frames):
+        films = {f"seed {i}": Frames(films.steps, films.samples[:, i : i + 1]) for i in range(films.samples.shape[1])}
+    moments = sorted({len(film.steps) for film in films.values()})
+    if len(moments) != 1 or moments == [0]:
+        raise ValueError(f"films must all have as many moments, at least one; got {moments}. Ask fit for frames=40.")
+    panels = [(name, film.steps, film.samples[:, 0, :points]) for name, film in films.items()]
+    cloud = _cloud(real)
+    axes = _strip(panels, cloud, 5)
+    still = axes.flat[0].figure
+    plt.close(still)  # it is part of the page, not a figure beside it
+    seen = [samples for *_, samples in panels] if cloud is None else [cloud]
+    reach = 1.35 * max(float(x.abs().nan_to_num(0).max()) for x in seen)
+    shown = [Panel(name, at, torch.stack([_tiled(x) for x in s]) if s.ndim == 5 else s) for name, at, s in panels]
+    behind = None if cloud is None else cloud[:points]
+    return make_scrubber(shown, behind, reach, still, alt=alt, pause=pause, autoplay=autoplay)
 
 
 def evidence(rows: Sequence[tuple[str, float, float, float, float, float]], *, ax: Axes | None = None) -> Axes:

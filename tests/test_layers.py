@@ -34,6 +34,7 @@ FLOORS = {
     "callbacks": 5,
     "metrics": 4,
     "zoo": 6,
+    "scrubber": 5,
     "plots": 6,
     "diagnosis": 7,
     "monitor": 7,
@@ -96,7 +97,7 @@ def lines_of_code(path: Path) -> int:
 def test_the_package_stays_small():
     files = [path for path in ROOT.rglob("*.py") if not path.name.startswith("chapter")]
     lines = sum(map(lines_of_code, files))
-    assert lines < 3_950, f"{lines} lines of code without the chapters' exercise checks"
+    assert lines < 4_040, f"{lines} lines of code without the chapters' exercise checks"
 
 
 @pytest.mark.parametrize("module", ["gan_utils", *map(module_of, FILES)])
