@@ -1,7 +1,7 @@
-"""Draw collapse and its cure from chapter 4's recorded runs, for the README and the front page.
+"""Draw collapse and its cure from recorded runs: a picture for the README, and the figure of the front page, which plays.
 
-``python scripts/draw_front_picture.py`` reads book/1-the-game/recorded/mnist-reference.npz and writes
-book/_static/collapse-and-cure.png. It trains nothing.
+``python scripts/draw_front_picture.py`` reads chapter 4's and chapter 20's recordings in book/recorded/ and writes
+book/_static/collapse-and-cure.png and .html. It trains nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ import gan_utils as gu
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 RECORDING, PICTURE = BOOK / "1-the-game/recorded/mnist-reference.npz", BOOK / "_static/collapse-and-cure.png"
+FIGURE = PICTURE.with_suffix(".html")
+TWINS = {"the usual recipe": "patient", "mended": "cure"}
+ALT = "Two grids of sixteen images over the steps of training. Left, blots that stay alike. Right, they grow into different digits."
 ROWS = {"plain": "the usual recipe", "undropped": "a mended one"}
 
 
@@ -31,6 +34,14 @@ def film(recording: Path) -> gu.Frames:
     return gu.Frames(common, grey / grey.max() * 2 - 1)
 
 
+def twins(recording: Path) -> dict[str, gu.Frames]:
+    """Return the film of chapter 20's patient and of its cure, seed 0 of each."""
+    with np.load(recording) as runs:
+        films = {title: (runs[f"{name}/frame_steps"], runs[f"{name}/frames"]) for title, name in TWINS.items()}
+    grey = {title: torch.from_numpy(frames).float()[:, None] for title, (_, frames) in films.items()}
+    return {title: gu.Frames(steps.tolist(), grey[title] / 15 * 2 - 1) for title, (steps, _) in films.items()}
+
+
 def main() -> None:
     """Write the picture: a row for each recipe, the same 16 latents in every tile."""
     gu.plots.use_style()
@@ -41,6 +52,7 @@ def main() -> None:
     picture = io.BytesIO()
     plt.savefig(picture, dpi=150)
     Image.open(picture).convert("L").quantize(16).save(PICTURE, optimize=True)  # a quarter of the bytes
+    gu.plots.scrubber(twins(gu.recorded("cure.npz")), alt=ALT, pause=600, autoplay=True).save(FIGURE)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""Wrong answers to the exercises of chapter 20, each with a fragment of the message it must get."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+
+def beaten(s, by):
+    return by(s[None], s[:, None])  # [recipe, other]: whether the other beats it
+
+
+WRONG = {
+    "20.1": [
+        (lambda s: s.sum(1) == s.sum(1).max(), "Keep both"),
+        (lambda s: ~beaten(s, lambda other, own: (other >= own).all(-1)).any(1), "Nothing is left"),
+        (lambda s: ~beaten(s, lambda other, own: (other > own).all(-1)).any(1), "better in one is enough"),
+        (
+            lambda s: beaten(s, lambda other, own: (other >= own).all(-1) & (other > own).any(-1)).any(1),
+            "other way round",
+        ),
+        (lambda s: torch.ones(len(s), dtype=torch.bool), "worse than recipe 0"),
+        (lambda s: s[:, :2].mean(1) > 3, "better in one is enough"),
+        (lambda s: s, "one True or False"),
+        (lambda s: torch.tensor([True, False, True, True, False, False, False]), "far the best"),
+        (lambda s: torch.tensor([True, False, True, True, True, False, True]), "It should be"),
+    ],
+    "20.2": [
+        (lambda rate: 1.96**2 * rate / (1 - rate), "seeds come whole"),
+        (lambda rate: math.floor(1.96**2 * rate / (1 - rate)), "Round up, not down"),
+        (
+            lambda rate: math.ceil(3 / (1 - rate)) if rate > 0.85 else math.ceil(1.96**2 * rate / (1 - rate)),
+            "rule of three",
+        ),
+        (lambda rate: 1, "keeps a width"),
+        (lambda rate: 100, "it should be"),
+    ],
+    "20.3": [
+        (lambda rate, cost, budget: 1 - (1 - rate) ** (budget / cost), "unfinished run"),
+        (lambda rate, cost, budget: rate * (budget // cost), "add the rates"),
+        (lambda rate, cost, budget: (1 - rate) ** (budget // cost), "every try fails"),
+        (
+            lambda rate, cost, budget: 1 - (1 - rate) ** (budget // 1 if cost != 1 else budget // cost),
+            "forgot what a try",
+        ),
+        (lambda rate, cost, budget: rate ** (budget // cost), "all succeed"),
+        (lambda rate, cost, budget: 0.5, "it should be"),
+    ],
+}
