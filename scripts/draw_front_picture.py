@@ -1,6 +1,6 @@
 """Draw collapse and its cure from chapter 4's recorded runs, for the README and the front page.
 
-``python scripts/draw_front_picture.py`` reads book/1-the-game/recorded/mnist-reference.npz and writes
+``python scripts/draw_front_picture.py`` reads book/recorded/mnist-reference.npz and writes
 book/_static/collapse-and-cure.png. It trains nothing.
 """
 
@@ -17,7 +17,7 @@ from PIL import Image
 import gan_utils as gu
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
-RECORDING, PICTURE = BOOK / "1-the-game/recorded/mnist-reference.npz", BOOK / "_static/collapse-and-cure.png"
+RECORDING, PICTURE = BOOK / "recorded/mnist-reference.npz", BOOK / "_static/collapse-and-cure.png"
 ROWS = {"plain": "the usual recipe", "undropped": "a mended one"}
 
 
