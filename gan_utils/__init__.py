@@ -22,6 +22,7 @@ from gan_utils.checkpoint import CheckpointError
 from gan_utils.diagnosis import Diagnosis, diagnose
 from gan_utils.gan import GAN, Batch, Logs, Player, State, consensus, step, unrolled
 from gan_utils.monitor import CollapseMonitor, CollapseWarning
+from gan_utils.recordings import recorded
 from gan_utils.run import Frames, Run, Source
 from gan_utils.runtime import budget, device, generator, mode
 from gan_utils.training import draw_block, fit
@@ -61,6 +62,7 @@ __all__ = [
     "optim",
     "penalties",
     "plots",
+    "recorded",
     "step",
     "terms",
     "unrolled",

@@ -100,24 +100,22 @@ def code_of(notebook: Path) -> str:
     return TransformerManager().transform_cell("\n".join(cell.source for cell in cells if cell.cell_type == "code"))
 
 
-def files_named(tree: ast.AST, folder: Path) -> Iterator[Path]:
-    """Yield each file that a text in ``tree`` names, seen from ``folder``: recorded runs of another chapter, say."""
+def files_named(tree: ast.AST, folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield each file that a text in ``tree`` names, seen from one of the folders: recorded runs, say."""
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Constant)
             and isinstance(node.value, str)
             and re.fullmatch(r"[\w./-]+\.\w+", node.value)
         ):
-            path = folder / node.value
-            if path.is_file():
-                yield path.resolve()
+            yield from (path.resolve() for folder in folders if (path := folder / node.value).is_file())
 
 
 def fingerprint(notebook: Path, root: Path, settings: dict[str, str]) -> str:
     """Return a hash of what the notebook's outputs depend on, its own cells aside.
 
-    That is: the modules it needs, the package's data files, the data files beside the notebook or named in it, and
-    ``settings``.
+    That is: the modules it needs, the package's data files, the data files beside the notebook, those it names, be it
+    by their path or as in ``gu.recorded("quiz.npz")``, and ``settings``.
     """
     files = package_files(root)
     try:
@@ -132,7 +130,8 @@ def fingerprint(notebook: Path, root: Path, settings: dict[str, str]) -> str:
         for path in notebook.parent.rglob("*")
         if path.suffix not in TEXT and path.is_file() and ".ipynb_checkpoints" not in path.parts
     }
-    paths |= {path for path in files_named(tree, notebook.parent) if path.is_relative_to(root)}
+    folders = [notebook.parent, root / "book" / "recorded"]
+    paths |= {path for path in files_named(tree, folders) if path.is_relative_to(root)}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in sorted(paths):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")

@@ -17,10 +17,10 @@ from PIL import Image
 import gan_utils as gu
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
-RECORDING, PICTURE = BOOK / "1-the-game/recorded/mnist-reference.npz", BOOK / "_static/collapse-and-cure.png"
+RECORDING, PICTURE = BOOK / "recorded/mnist-reference.npz", BOOK / "_static/collapse-and-cure.png"
 FIGURE = PICTURE.with_suffix(".html")
 TWINS = {"the usual recipe": "patient", "mended": "cure"}
-ALT = "Two grids of sixteen images over the steps of training. Left, blots that stay alike. Right, they grow into different digits."
+ALT = "Two grids of sixteen images over the steps of training. Left, blots, all alike. Right, they grow into different digits."
 ROWS = {"plain": "the usual recipe", "undropped": "a mended one"}
 
 

@@ -1,7 +1,7 @@
 """Record the reference MLP GAN on MNIST for chapter 4: ``python scripts/record_mnist_reference.py``.
 
 Three recipes: ``plain``, ``mended`` (another rule of play) and ``undropped`` (the same rule, D without dropout). Writes
-book/1-the-game/recorded/mnist-reference.npz (no pickled objects): for each recipe its losses; the spread, the reach and the
+book/recorded/mnist-reference.npz (no pickled objects): for each recipe its losses; the spread, the reach and the
 class counts of its samples over the steps; frames of the first seeds, and 64 samples of each seed at the end; and, as JSON,
 how each was made. One process a recipe, one thread a process. A run that was stopped goes on from its checkpoint, in the
 folder for temporary files. ``--only undropped`` records that one and keeps the others as they are.
@@ -23,7 +23,7 @@ from recording import ROOT, columns, grey, provenance, record
 
 import gan_utils as gu
 
-OUT = ROOT / "book" / "1-the-game" / "recorded" / "mnist-reference.npz"
+OUT = ROOT / "book" / "recorded" / "mnist-reference.npz"
 BATCH, MEASURED, EVERY = 64, 500, 50
 SIZES = {"plain": (5, 2_000), "mended": (2, 4_000), "undropped": (3, 4_000)}  # seeds, steps
 FRAMES, SHOWN, FILMED = 9, 16, {"plain": 2, "mended": 1, "undropped": 1}  # moments, samples in each, of how many seeds

@@ -2,7 +2,7 @@
 
 Eight small GANs, A to H, each with one fault or none (:func:`patients`; whoever wants to guess should not read on), and two
 ensembles, ``few`` and ``many``, that differ in nothing but the number of images they were trained on (B and E are the next
-seed of each). Writes book/2-collapse/recorded/quiz.npz (no pickled objects): for each patient its losses, D's mean logits
+seed of each). Writes book/recorded/quiz.npz (no pickled objects): for each patient its losses, D's mean logits
 and the norm of G's gradient; samples of the generator and of its average at the end; frames on fixed latents; and, as JSON,
 how it was made.
 """
@@ -25,7 +25,7 @@ from torch.utils._pytree import tree_map
 import gan_utils as gu
 from gan_utils.gan import g_objective
 
-OUT = ROOT / "book" / "2-collapse" / "recorded" / "quiz.npz"
+OUT = ROOT / "book" / "recorded" / "quiz.npz"
 KEPT, SHOWN, LOOKS = 256, 64, 32  # samples at the end, and in a frame; looks at G's gradient, every fourth with a frame
 NUMBERS = 16  # that a digit is told by: its leading principal components
 FEW, MANY, HELD = 100, 2_500, 1_500  # images to learn from, and images that no run is shown

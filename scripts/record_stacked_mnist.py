@@ -1,7 +1,7 @@
 """Record small pairs on stacked MNIST for chapter 10: ``python scripts/record_stacked_mnist.py``.
 
 Three recipes: ``plain``, the pair of the unrolled protocol with the quarter-size discriminator; ``pac2``, the same, judging
-two stacks at once; ``dcgan``, chapter 5's pair. Writes book/2-collapse/recorded/stacked-mnist.npz (no pickled objects): for
+two stacks at once; ``dcgan``, chapter 5's pair. Writes book/recorded/stacked-mnist.npz (no pickled objects): for
 each recipe its losses; over the steps, what 1,000 stacks of each seed cover; at the end, how often each of the 1,000 triples
 is found in 25,600 stacks, by arg-max and with "no digit" refused; stacks of seed 0 over the steps and of each seed at the
 end; and, as JSON, how each was made. One process a recipe, one thread a process. A run that was stopped goes on from its
@@ -25,7 +25,7 @@ from recording import ROOT, Made, columns, grey, provenance, record
 
 import gan_utils as gu
 
-OUT = ROOT / "book" / "2-collapse" / "recorded" / "stacked-mnist.npz"
+OUT = ROOT / "book" / "recorded" / "stacked-mnist.npz"
 SEEDS = 3
 STEPS = {"plain": 2_000, "pac2": 2_000, "dcgan": 2_000}
 BATCH = {"plain": 64, "pac2": 64, "dcgan": 32}

@@ -17,12 +17,14 @@ import book_build
 
 SETTINGS = {"mode": "fast"}
 PACKAGE = {
-    "__init__.py": "from gan_utils import data, exercises, losses\nfrom gan_utils.gan import GAN, State\nhere = 1\n",
+    "__init__.py": "from gan_utils import data, exercises, losses\nfrom gan_utils.gan import GAN, State\n"
+    "from gan_utils.recordings import recorded\nhere = 1\n",
     "checks.py": "",
     "losses.py": "from gan_utils import checks\n",
     "data.py": "import math\nfrom . import checks\n",
     "gan.py": "from gan_utils.losses import hinge\n",
     "exercises.py": "import gan_utils.data\n",
+    "recordings.py": "",
     "metrics/__init__.py": "from gan_utils.metrics.modes import count\n",
     "metrics/modes.py": "",
     "weights/net.bin": "weights",
@@ -35,14 +37,14 @@ def root(tmp_path):
         path = tmp_path / "gan_utils" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "part").mkdir(parents=True)
     return tmp_path
 
 
 def write(root, name, *cells, text="text"):
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
     notebook.cells = [nbformat.v4.new_markdown_cell(text), *map(nbformat.v4.new_code_cell, cells)]
-    path = root / "book" / f"{name}.ipynb"
+    path = root / "book" / "part" / f"{name}.ipynb"
     nbformat.write(notebook, path)
     return path
 
@@ -85,11 +87,12 @@ def test_modules_needed_by_code(root, code, modules):
 
 @pytest.fixture
 def built(root):
-    """Two notebooks, both executed and cached: one uses the losses, one the data and a recorded run elsewhere."""
+    """Two notebooks, both executed and cached: one uses the losses, one the data, a recorded run and a file elsewhere."""
     cache = root / "cache"
-    (root / "recorded").mkdir()
-    (root / "recorded" / "ring.json").write_text("{}")
-    uses = {"losses": "gu.losses", "data": "gu.data, '../recorded/ring.json'"}
+    for path in (root / "tables" / "runs.json", root / "book" / "recorded" / "ring.json"):
+        path.parent.mkdir()
+        path.write_text("{}")
+    uses = {"losses": "gu.losses", "data": "gu.data, gu.recorded('ring.json'), '../../tables/runs.json'"}
     paths = {name: write(root, name, f"import gan_utils as gu\nprint({used})") for name, used in uses.items()}
 
     def refresh(settings=SETTINGS):
@@ -111,9 +114,10 @@ def built(root):
         ("gan_utils/checks.py", {"losses", "data"}),
         ("gan_utils/gan.py", set()),
         ("gan_utils/weights/net.bin", {"losses", "data"}),
-        ("book/runs.csv", {"losses", "data"}),
-        ("book/notes.md", set()),
-        ("recorded/ring.json", {"data"}),
+        ("book/part/runs.csv", {"losses", "data"}),
+        ("book/part/notes.md", set()),
+        ("book/recorded/ring.json", {"data"}),
+        ("tables/runs.json", {"data"}),
     ],
 )
 def test_a_change_drops_the_runs_that_depend_on_it(built, changed, stale):
@@ -135,7 +139,7 @@ def test_mode_drops_every_run_and_text_drops_none(built):
 def test_a_dropped_run_is_gone_from_the_cache_and_others_stay(built):
     root, _ = built
     (root / "gan_utils/losses.py").write_text("changed = 1\n", "utf-8")
-    paths = [root / "book/losses.ipynb", root / "book/data.ipynb"]
+    paths = [root / "book/part/losses.ipynb", root / "book/part/data.ipynb"]
     book_build.drop_stale(paths, root / "cache", root, SETTINGS)
     with book_build.opened(root / "cache") as cache:
         with pytest.raises(KeyError):
@@ -157,13 +161,13 @@ def test_cells_that_are_not_plain_python(root):
     cell = "%matplotlib inline\nimport gan_utils as gu\ngu.losses"
     before = book_build.fingerprint(write(root, "a", cell), root, SETTINGS)
     (root / "gan_utils/data.py").write_text("changed = 1\n", "utf-8")
-    assert book_build.fingerprint(root / "book/a.ipynb", root, SETTINGS) == before
+    assert book_build.fingerprint(root / "book/part/a.ipynb", root, SETTINGS) == before
     (root / "gan_utils/losses.py").write_text("changed = 1\n", "utf-8")
-    assert book_build.fingerprint(root / "book/a.ipynb", root, SETTINGS) != before
+    assert book_build.fingerprint(root / "book/part/a.ipynb", root, SETTINGS) != before
 
     before = book_build.fingerprint(write(root, "b", "this is no Python"), root, SETTINGS)
     (root / "gan_utils/data.py").write_text("changed = 2\n", "utf-8")
-    assert book_build.fingerprint(root / "book/b.ipynb", root, SETTINGS) != before
+    assert book_build.fingerprint(root / "book/part/b.ipynb", root, SETTINGS) != before
 
 
 def test_a_figure_is_lightened_and_looks_the_same(tmp_path):

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import record_mnist_reference as script  # noqa: E402
 
 NAMES = ["plain", "mended", "undropped"]
-FILE = ROOT / "book" / "1-the-game" / "recorded" / "mnist-reference.npz"
+FILE = ROOT / "book" / "recorded" / "mnist-reference.npz"
 # Machines round differently, and Adam, which divides a gradient by its own size, carries that into the losses. Between an
 # ensemble and a single seed, which also round differently, we measured 1e-6 after 30 steps; that grows with the steps, so
 # we ask for few, and allow a thousand times as much for other processors. Another seed, another beta2 of D and a step

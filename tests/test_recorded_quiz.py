@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import record_quiz as script  # noqa: E402
 
-FILE = ROOT / "book" / "2-collapse" / "recorded" / "quiz.npz"
+FILE = ROOT / "book" / "recorded" / "quiz.npz"
 TOLERANCE = 2e-3  # as for chapter 4's recording: see tests/test_recorded.py
 RING = gu.data.ring(std=0.05)
 

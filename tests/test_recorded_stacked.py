@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import record_stacked_mnist as script  # noqa: E402
 
-FILE = ROOT / "book" / "2-collapse" / "recorded" / "stacked-mnist.npz"
+FILE = ROOT / "book" / "recorded" / "stacked-mnist.npz"
 NAMES = list(script.STEPS)
 TOLERANCE = 2e-3  # as for chapter 4's recording: see tests/test_recorded.py
 
