@@ -114,7 +114,7 @@ def r1(gamma: float = 10.0) -> Penalty:
     """R1, Mescheder et al. (2018): ``gamma / 2 * norm^2`` at real samples. (Their code's ``reg 10`` is gamma = 20.)
 
     Example:
-        The critic D(x) = |x|^2 has slope 2 x. At (3, 4) that is 10 long, and half of 10^2 is 50:
+        The critic ``D(x) = |x|^2`` has slope 2 x. At (3, 4) that is 10 long, and half of 10^2 is 50:
 
         >>> real = torch.tensor([[3.0, 4.0]])
         >>> gu.penalties.r1(gamma=1)(lambda x: x.square().sum(1), real, real, None)
