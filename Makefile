@@ -35,7 +35,7 @@ serve: ## Show the built book on http://127.0.0.1:8000 (PORT=... for another por
 
 test: lint test-unit test-notebooks test-book ## Everything below: lint, unit tests, notebooks, the built book
 
-test-unit: $(READY) ## Tests of the package and of the notebooks' form
+test-unit: $(READY) ## Tests of the package, of its examples and of the notebooks' form
 	$(PYTEST) -n 2 --ignore tests/test_book.py
 
 test-notebooks: $(READY) ## Execute every notebook cell by cell (nbval)

@@ -25,6 +25,13 @@ class Pac(nn.Module):
 
     ``[B, c, *] -> [B / m, m * c, *]`` goes into ``D``, which gives ``B / m`` logits; so its first layer takes m times the
     features (or channels). Raises ValueError when m does not divide the batch.
+
+    Example:
+        Eight points of two numbers, judged in pairs, get four verdicts:
+
+        >>> D = gu.critics.Pac(gu.models.mlp(2 * 2, 16, 1), m=2)
+        >>> D(torch.randn(8, 2)).shape
+        torch.Size([4, 1])
     """
 
     def __init__(self, D: nn.Module, m: int) -> None:
@@ -54,6 +61,14 @@ class Spectral(nn.Module):
 
     The slope of the whole is then at most one, and in a small network far less. ``scale``, above 0, multiplies the output,
     and with it that bound; the paper has none, which is 1. ValueError for another scale.
+
+    Example:
+        A linear critic of slope (3, 4), which is 5 long, becomes one of slope (0.6, 0.8):
+
+        >>> D = torch.nn.Linear(2, 1, bias=False)
+        >>> _ = D.load_state_dict({"weight": torch.tensor([[3.0, 4.0]])})
+        >>> [round(value, 4) for value in gu.critics.Spectral(D)(torch.eye(2)).flatten().tolist()]
+        [0.6, 0.8]
     """
 
     def __init__(self, D: nn.Module, scale: float = 1.0) -> None:
@@ -105,6 +120,13 @@ class MinibatchDiscrimination(nn.Module):
     Appended is how close a sample is to the others of its batch: ``sum over j != i of exp(-|M_i - M_j|_1)`` for each
     kernel, M = T(x) with ``dims`` numbers a kernel. The paper's size is 100 kernels of 5; it costs O(B^2). T starts from
     N(0, 1 / features). Real and fake samples must go through D apart, which ``fit`` finds out.
+
+    Example:
+        Of eight equal samples each has the other seven as near as can be:
+
+        >>> layer = gu.critics.MinibatchDiscrimination(features=2, kernels=3)
+        >>> layer(torch.ones(8, 2))[0, 2:].tolist()
+        [7.0, 7.0, 7.0]
     """
 
     def __init__(self, features: int, kernels: int = 100, dims: int = 5) -> None:
@@ -133,6 +155,13 @@ class MinibatchStddev(nn.Module):
     ``group``, with 1e-8 under the root), averaged over channels and places. Neighbours in the batch form a group; the
     authors' code takes samples B / group apart, which for random batches is the same. Raises ValueError when ``group`` does
     not divide the batch.
+
+    Example:
+        Four samples that are all alike, and four that are 1 from their mean; the last column tells:
+
+        >>> x = torch.tensor([[5.0]] * 4 + [[-1.0], [1.0], [-1.0], [1.0]])
+        >>> [round(value, 3) for value in gu.critics.MinibatchStddev(group=4)(x)[:, 1].tolist()]
+        [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]
     """
 
     def __init__(self, group: int = 4) -> None:

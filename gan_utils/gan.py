@@ -103,6 +103,16 @@ class GAN:
 
     Raises:
         ValueError, TypeError: for an argument that cannot work; the message names it and what is allowed.
+
+    Example:
+        >>> gan = gu.GAN(gu.models.mlp(2, 16, 2), gu.models.mlp(2, 16, 1), loss="hinge", penalties=gu.penalties.r1(1.0))
+        >>> gan.latent, gan.loss.name, gan.describe()["penalties"]
+        (2, 'hinge', 'r1(target=0, weight=0.5)')
+
+        The other half of a recipe is its state, a function of the seed:
+
+        >>> {name: list(weight.shape) for name, weight in gan.init(seed=0).G.params.items()}
+        {'1.weight': [16, 2], '1.bias': [16], '3.weight': [2, 16], '3.bias': [2]}
     """
 
     G: Functional

@@ -5,6 +5,24 @@ returns ``[B]``. ``g(fake, real)`` takes the fake logits ``[B]`` and a function 
 logits ``[B]``; only losses that compare real with fake call it, so the others do not pay for that pass.
 
 All are written with softplus, never with ``log(sigmoid(x) + eps)``: the gradient stays right at any logit.
+
+Example:
+    An undecided D, with logits of 0, is charged log 2 for the real and log 2 for the fake:
+
+    >>> undecided = torch.zeros(1)
+    >>> round(gu.losses.nonsaturating.d(undecided, undecided).item(), 4)
+    1.3863
+
+    Where D is sure of a fake (logit -20), the saturating loss has no slope left for G, the other one all of it:
+
+    >>> for loss in (gu.losses.saturating, gu.losses.nonsaturating):
+    ...     fake = torch.tensor([-20.0], requires_grad=True)
+    ...     loss.g(fake, None).sum().backward()
+    ...     print(f"{loss.name}: {fake.grad.item():.1g}")
+    saturating: -2e-09
+    nonsaturating: -1
+
+    (The former is minus the sigmoid of -20, what D still believes of the fake.)
 """
 
 from __future__ import annotations
@@ -101,6 +119,14 @@ def smoothed(loss: str | Loss = nonsaturating, real: float = 0.9) -> Loss:
 
     With a target t the cross-entropy is ``t softplus(-a) + (1 - t) softplus(a) = softplus(-a) + (1 - t) a``; so this adds
     ``(1 - t) a`` to a loss whose D is the classifier's. ValueError for another, or for ``real`` outside [0, 1].
+
+    Example:
+        With a target of 0.9 the best answer for a real sample is no longer "certainly", but the logit log(0.9 / 0.1):
+
+        >>> real = torch.tensor([9.0]).log().requires_grad_()
+        >>> gu.losses.smoothed("nonsaturating", real=0.9).d(real, torch.zeros(1)).sum().backward()
+        >>> abs(real.grad.item()) < 1e-6
+        True
     """
     loss, real = get(loss), checks.number("real", real, least=0, most=1)
     if loss.d is not _classify:
@@ -118,5 +144,13 @@ def without_g(loss: str | Loss = nonsaturating) -> Loss:
 
 
 def get(loss: str | Loss) -> Loss:
-    """Return the loss of that name, or the given :class:`Loss` itself; ValueError for an unknown name."""
+    """Return the loss of that name, or the given :class:`Loss` itself; ValueError for an unknown name.
+
+    Example:
+        >>> gu.losses.get("hinge") is gu.losses.hinge
+        True
+        >>> gu.losses.get("hing")
+        Traceback (most recent call last):
+        ValueError: loss='hing' is not known. Did you mean 'hinge'? Allowed: 'saturating', 'nonsaturating', ...
+    """
     return loss if isinstance(loss, Loss) else LOSSES[checks.choice("loss", loss, LOSSES)]

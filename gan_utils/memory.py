@@ -36,5 +36,10 @@ def replay(size: int = 1_024, share: float = 0.5) -> Replay:
 
     The pool begins with fakes of the untrained G and lives in the state. The paper draws and replaces different halves at
     random; we swap, as the image pool of CycleGAN does. ValueError for a share outside [0, 1] or an empty pool.
+
+    Example:
+        >>> gan = gu.zoo.build("non-saturating", gu.data.ring(), replay=gu.memory.replay(256))
+        >>> gan.init(seed=0).memory["fakes"].shape
+        torch.Size([256, 2])
     """
     return Replay(checks.integer("size", size), checks.number("share", share, least=0, most=1))

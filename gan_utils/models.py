@@ -43,6 +43,11 @@ def mlp(
         dropout: share of hidden activations dropped, after each activation.
         last: module after the last layer, for example ``nn.Tanh()``.
         shape: shape of one output, if it is not a vector.
+
+    Example:
+        >>> G = gu.models.mlp(16, 32, 784, last=torch.nn.Tanh(), shape=(1, 28, 28))
+        >>> G(torch.randn(5, 16)).shape
+        torch.Size([5, 1, 28, 28])
     """
     if len(widths) < 2:
         raise ValueError(f"widths must name at least the input and the output; got {widths}.")

@@ -118,6 +118,15 @@ class CollapseMonitor:
         on_alarm: called with each :class:`Alarm`, instead of the warning.
         name: what messages call the GAN.
         seed: of the monitor's own random stream, which picks what is kept.
+
+    Example:
+        A generator that collapses at step 200 is reported at the third look that shows it:
+
+        >>> monitor = gu.CollapseMonitor(on_alarm=lambda alarm: print(alarm.step, alarm.kind, alarm.severity))
+        >>> for step in range(0, 500, 50):
+        ...     real, fake = (gu.data.ring().sample(128, gu.generator(step, who)) for who in (0, 1))
+        ...     _ = monitor.update(step, real=real, fake=fake if step < 200 else torch.ones(128, 2))
+        300 collapse critical
     """
 
     def __init__(

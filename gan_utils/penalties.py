@@ -95,6 +95,14 @@ def gradient_penalty(at: str, *, target: float, weight: float, name: str | None 
 
     Raises:
         ValueError: unknown ``at``; a negative or non-finite ``target`` or ``weight``.
+
+    Example:
+        The critic D(x) = 3 x has slope 3 everywhere, so any place costs (3 - 1)^2 = 4 a sample:
+
+        >>> penalty = gu.penalties.gradient_penalty("between", target=1, weight=1)
+        >>> real, fake = torch.ones(2, 1), torch.zeros(2, 1)
+        >>> penalty(lambda x: 3 * x[:, 0], real, fake, torch.rand(2, 1))
+        tensor([4., 4.])
     """
     place, noise = PLACES[checks.choice("at", at, PLACES)]
     target = checks.number("target", target, least=0)
@@ -103,7 +111,15 @@ def gradient_penalty(at: str, *, target: float, weight: float, name: str | None 
 
 
 def r1(gamma: float = 10.0) -> Penalty:
-    """R1, Mescheder et al. (2018): ``gamma / 2 * norm^2`` at real samples. (Their code's ``reg 10`` is gamma = 20.)"""
+    """R1, Mescheder et al. (2018): ``gamma / 2 * norm^2`` at real samples. (Their code's ``reg 10`` is gamma = 20.)
+
+    Example:
+        The critic ``D(x) = |x|^2`` has slope 2 x. At (3, 4) that is 10 long, and half of 10^2 is 50:
+
+        >>> real = torch.tensor([[3.0, 4.0]])
+        >>> gu.penalties.r1(gamma=1)(lambda x: x.square().sum(1), real, real, None)
+        tensor([50.])
+    """
     return gradient_penalty("real", target=0, weight=checks.number("gamma", gamma, least=0) / 2, name="r1")
 
 
@@ -113,7 +129,18 @@ def r2(gamma: float = 10.0) -> Penalty:
 
 
 def wgan_gp(weight: float = 10.0, target: float = 1.0) -> Penalty:
-    """WGAN-GP, Gulrajani et al. (2017), eq. 3: ``weight * (norm - 1)^2`` between real and fake samples."""
+    """WGAN-GP, Gulrajani et al. (2017), eq. 3: ``weight * (norm - 1)^2`` between real and fake samples.
+
+    Example:
+        A flat critic costs the weight, and one of slope 1 nothing, however many samples there are:
+
+        >>> real, fake, noise = torch.randn(64, 2), torch.randn(64, 2), torch.rand(64, 1)
+        >>> for slope in (0.0, 1.0):
+        ...     cost = gu.penalties.wgan_gp(weight=10)(lambda x: slope * x[:, 0], real, fake, noise)
+        ...     print(round(cost.max().item(), 3))
+        10.0
+        0.0
+    """
     return gradient_penalty("between", target=target, weight=weight, name="wgan_gp")
 
 

@@ -107,6 +107,12 @@ def heatmap(
         form: how a number is written, a format specification; NaN is an empty cell.
 
     Raises ValueError or TypeError for values that are no table, or labels that do not fit it.
+
+    Example:
+        >>> rates = torch.tensor([[0.0, 0.5], [0.5, 1.0]])
+        >>> ax = gu.plots.heatmap(rates, rows=["1e-4", "1e-3"], columns=[1, 5], xlabel="D's steps", ylabel="learning rate")
+        >>> [text.get_text() for text in ax.texts]
+        ['0%', '50%', '50%', '100%']
     """
     table = checks.shaped("values", torch.as_tensor(values, dtype=torch.float64), None, None)
     for name, labels, count in zip(("rows", "columns"), (rows, columns), table.shape, strict=True):
@@ -130,7 +136,15 @@ def heatmap(
 def points(
     samples: Tensor, *, real: Mixture | Tensor | None = None, titles: Sequence[str] | None = None, columns: int = 4
 ) -> np.ndarray:
-    """Scatter samples ``[panels, n, 2]`` (or ``[n, 2]``), the data behind them in grey; one panel each."""
+    """Scatter samples ``[panels, n, 2]`` (or ``[n, 2]``), the data behind them in grey; one panel each.
+
+    Example:
+        >>> ring = gu.data.ring()
+        >>> whole, half = ring.sample(100), ring.sample(100).abs()
+        >>> axes = gu.plots.points(torch.stack([whole, half]), real=ring, titles=["whole", "folded"])
+        >>> axes.shape, axes[0, 1].get_title()
+        ((1, 2), 'folded')
+    """
     samples = samples[None] if samples.ndim == 2 else samples
     checks.shaped("samples", samples, None, None, 2)
     count = len(samples)

@@ -52,6 +52,12 @@ def generator(*key: int) -> torch.Generator:
     Keys that differ anywhere give unrelated streams (NumPy's SeedSequence does the mixing), so ``generator(seed, 3)``
     needs no knowledge of how much ``generator(seed, 2)`` has drawn. All noise is drawn on the CPU, also for a GPU run:
     both then see the same numbers.
+
+    Example:
+        >>> torch.equal(torch.rand(3, generator=gu.generator(5, 0)), torch.rand(3, generator=gu.generator(5, 0)))
+        True
+        >>> torch.equal(torch.rand(3, generator=gu.generator(5, 0)), torch.rand(3, generator=gu.generator(5)))
+        False
     """
     key = tuple(checks.integer("key", part, least=0) for part in key)
     # The length leads, since SeedSequence pads with zeros: (5,) and (5, 0) would give one and the same stream.

@@ -109,7 +109,14 @@ def reconstruction(weight: float = 1.0) -> Term:
 
 
 def chosen(z: Tensor, k: int) -> Tensor:
-    """Return which of k equally likely generators latents ``[B, Z]`` ask for, ``[B]``: a function of their first entry."""
+    """Return which of k equally likely generators latents ``[B, Z]`` ask for, ``[B]``: a function of their first entry.
+
+    Example:
+        Of two generators, the sign of a latent's first entry chooses:
+
+        >>> gu.terms.chosen(torch.tensor([[-1.5, 0.0], [0.2, 0.0]]), k=2).tolist()
+        [0, 1]
+    """
     share = (1 + torch.erf(z[:, 0] / math.sqrt(2))) / 2
     return (share * k).long().clamp(max=k - 1)
 

@@ -112,6 +112,19 @@ def fit(
     Raises:
         ValueError, TypeError: for an argument that cannot work, before any training.
         CheckpointError: ``checkpoint`` exists but is damaged or of another recipe; it is left as it is.
+
+    Example:
+        Ten GANs, alike but for their seed, on a ring of eight clusters; a few steps, to see the form of what comes back:
+
+        >>> ring = gu.data.ring()
+        >>> gan = gu.zoo.build("r3gan", ring)
+        >>> run = gu.fit(gan, ring, steps=3, seeds=10, batch=16, device="cpu", progress=False)
+        >>> run.sample(100).shape
+        torch.Size([10, 100, 2])
+        >>> gu.metrics.mode_coverage(run.sample(100), ring).modes.shape
+        torch.Size([10])
+        >>> list(run.history.columns)
+        ['seed', 'step', 'd_loss', 'g_loss', 'd_real', 'd_fake', 'diverged']
     """
     steps, batch = checks.integer("steps", steps), checks.integer("batch", batch)
     where = runtime.device(device)

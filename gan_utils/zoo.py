@@ -151,7 +151,12 @@ _R2 = r" + \tfrac{\gamma}{2} \lVert \nabla D(G(z)) \rVert^2"
 
 
 def names() -> list[str]:
-    """Return the names of all recipes."""
+    """Return the names of all recipes.
+
+    Example:
+        >>> gu.zoo.names()[:4]
+        ['saturating', 'non-saturating', 'lsgan', 'hinge']
+    """
     return list(RECIPES)
 
 
@@ -173,6 +178,16 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
 
     Raises:
         ValueError: an unknown name or change, with a suggestion; a recipe or network for images, and the data are not.
+
+    Example:
+        >>> ring = gu.data.ring()
+        >>> gu.zoo.build("pacgan", ring, m=3).D.description.splitlines()[0]
+        'Pac('
+        >>> gu.zoo.build("r3gan", ring, d_steps=2).describe()["loss"]
+        'relativistic'
+        >>> gu.zoo.build("wgan-pg", ring)
+        Traceback (most recent call last):
+        ValueError: name='wgan-pg' is not known. Did you mean 'wgan-gp'? Allowed: ...
     """
     chosen = recipe(name)
     arguments = {field.name for field in fields(GAN)}

@@ -1,4 +1,4 @@
-"""The built book in a real browser: no errors, no other host, readable on a phone."""
+"""The built book in a real browser: no errors, no other host, readable on a phone, accessible; and the search finds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 import shutil
 import threading
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
@@ -20,6 +20,23 @@ PAGES = [page for page in PAGES if page != "index.html"]  # that one only redire
 CHAPTERS = [page for page in PAGES if re.match(r"book/\d", page)]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 RAW = re.compile(r"```|:::|\{[\w:.-]+\}`|\$\$|\\\(|\\begin\{")
+#: What axe finds on every page of the theme, whatever we write on it.
+OF_THE_THEME = {"region": "its chapter menu is no landmark"}
+#: What a reader may type, and the page that must be among the first three that the search names.
+QUERIES = {
+    "mode collapse": "book/glossary.html#term-mode-collapse",
+    "模式崩溃": "book/glossary.html#term-mode-collapse",
+    "generator outputs same image": "book/symptoms.html#it-gives-the-same-image-for-every-noise-vector",
+    "WGAN-GP": "book/glossary.html#term-WGAN-GP",
+    "discriminator loss goes to zero": "book/symptoms.html#the-discriminator-s-loss-goes-to-zero",
+    "D loss 0": "book/symptoms.html#the-discriminator-s-loss-goes-to-zero",
+    "all samples look the same": "book/symptoms.html#it-gives-the-same-image-for-every-noise-vector",
+    "blurry images": "book/symptoms.html#samples-are-blurred-or-noise",
+    "训练不稳定": "book/symptoms.html#samples-keep-changing-or-go-round-in-circles",
+    "梯度惩罚": "book/glossary.html#term-gradient-penalty",
+    "gradient penalty": "book/glossary.html#term-gradient-penalty",
+    "mode_coverage": "book/api.html#gan_utils.metrics.modes.mode_coverage",
+}
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
@@ -53,6 +70,15 @@ def site():
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
+
+        def send_error(self, code, *_):
+            """Answer as a host of static pages does: with 404.html."""
+            page = (HTML / "404.html").read_bytes()
+            self.send_response(code)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=HTML)) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -152,6 +178,49 @@ def test_text_and_figures_stand_out(visit, scheme):
     assert contrast((0, 0, 0), card or ground) >= 7
 
 
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_search_finds(visit, query):
+    page = visit(f"search.html?q={quote(query)}")
+    page.wait_for_function("() => /found|did not match/.test(document.querySelector('.search-summary')?.textContent)")
+    found = page.locator("ul.search > li > a").evaluate_all("all => all.map(link => link.getAttribute('href'))")
+    assert QUERIES[query] in [re.sub(r"\?[^#]*", "", link) for link in found[:3]]
+    if query == "WGAN-GP":
+        assert any("13-tame-the-critic" in link for link in found[:5])
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["index", "symptoms", "glossary", "exercises", "search", "404", "chapter"])
+def test_axe_finds_nothing_new(visit, path, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    places = {"chapter": CHAPTERS[0], "search": "search.html?q=mode+collapse", "404": "404.html"}
+    page = visit(places.get(path, f"book/{path}.html"), scheme=scheme)
+    faults = Axe().run(page).response["violations"]
+    found = {fault["id"]: [node["html"][:200] for node in fault["nodes"][:3]] for fault in faults}
+    assert {rule: where for rule, where in found.items() if rule not in OF_THE_THEME} == {}
+
+
+def test_a_broken_link_leads_to_three_doors(visit, site):
+    page = visit("book/2-collapse/no-such-page.html")
+    assert page.locator("main section h1").inner_text().startswith("This page has dropped out")
+    doors = page.locator("main section a[href*='.html']").evaluate_all("all => all.map(link => link.href)")
+    assert [door.removeprefix(f"{site}/") for door in doors] == [
+        "book/index.html#the-path",
+        "book/symptoms.html",
+        "book/api.html",
+        "search.html",
+    ]
+    assert [error for error in page.errors if "no-such-page" not in error and "404" not in error] == []
+
+
+def test_the_list_of_exercises_leads_to_an_exercise(visit):
+    page = visit("book/exercises.html")
+    page.locator("a[href*='exercise-1-']").first.click()
+    page.wait_for_url(f"**/{CHAPTERS[0]}#exercise-1-*")
+    assert page.locator(":target").count() == 1
+
+
 def colour(locator, name):
     """Return the computed colour as (red, green, blue), or None if it is transparent."""
     red, green, blue, *alpha = map(
@@ -190,7 +259,8 @@ def test_links_within_the_book_lead_somewhere(path):
     lost = []
     for link in set(re.findall(r'<a\b[^>]*\bhref="([^"]+)"', source)):
         parts = urlsplit(html.unescape(link))
-        target = (HTML / path).parent / unquote(parts.path) if parts.path else HTML / path
+        start = HTML if parts.path.startswith("/") else (HTML / path).parent  # 404.html counts from the site's root
+        target = start / unquote(parts.path).lstrip("/") if parts.path else HTML / path
         if parts.scheme or parts.netloc:
             continue
         if not target.is_file() or (parts.fragment and not has_anchor(target.resolve(), unquote(parts.fragment))):

@@ -28,6 +28,20 @@ class Mixture:
 
     Raises:
         ValueError: wrong shapes, NaN or Inf, a standard deviation or weight that is not positive.
+
+    Example:
+        The density of N(0, 1) at its peak is 1 over the root of 2 pi:
+
+        >>> normal = gu.data.Mixture(torch.zeros(1, 1), std=1.0)
+        >>> round(normal.log_prob(torch.zeros(1, 1)).exp().item(), 4)
+        0.3989
+
+        The nearest mode of a point, and the distance in that mode's standard deviations:
+
+        >>> pair = gu.data.Mixture(torch.tensor([[0.0], [10.0]]), std=[1.0, 2.0])
+        >>> mode, distance = pair.nearest(torch.tensor([[1.0], [6.0]]))
+        >>> mode.tolist(), distance.tolist()
+        ([0, 1], [1.0, 2.0])
     """
 
     def __init__(
@@ -112,7 +126,15 @@ def _form(value: object) -> str:
 
 
 def ring(modes: int = 8, radius: float = 1.0, std: float = 0.01) -> Mixture:
-    """Gaussians evenly spaced on a circle; the defaults are PacGAN's ring (Lin et al., 2018). All modes are distinct."""
+    """Gaussians evenly spaced on a circle; the defaults are PacGAN's ring (Lin et al., 2018). All modes are distinct.
+
+    Example:
+        >>> ring = gu.data.ring(modes=4)
+        >>> [[round(v) + 0 for v in mean] for mean in ring.means.tolist()]
+        [[1, 0], [0, 1], [-1, 0], [0, -1]]
+        >>> ring.sample(100, gu.generator(0)).shape
+        torch.Size([100, 2])
+    """
     modes = checks.integer("modes", modes)
     radius = checks.number("radius", radius, above=0)
     angle = torch.arange(modes, dtype=torch.float64) * (2 * math.pi / modes)
@@ -121,7 +143,14 @@ def ring(modes: int = 8, radius: float = 1.0, std: float = 0.01) -> Mixture:
 
 
 def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Mixture:
-    """``side`` x ``side`` Gaussians centred on the origin; the defaults are PacGAN's grid (Lin et al., 2018)."""
+    """``side`` x ``side`` Gaussians centred on the origin; the defaults are PacGAN's grid (Lin et al., 2018).
+
+    Example:
+        >>> gu.data.grid(side=2, spacing=2.0).means.tolist()
+        [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
+        >>> gu.data.grid().modes
+        25
+    """
     side = checks.integer("side", side)
     spacing = checks.number("spacing", spacing, above=0)
     ticks = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2)

@@ -142,6 +142,12 @@ def mnist(
 
     Raises ValueError for an unknown source or digit, ConnectionError when a download fails, and OSError naming the file
     when one is corrupted.
+
+    Example:
+        >>> images = gu.data.mnist(digits=(3, 8))
+        >>> x, labels = images.labelled(100, gu.generator(0))
+        >>> x.shape, sorted(set(labels.tolist()))
+        (torch.Size([100, 1, 28, 28]), [3, 8])
     """
     checks.choice("source", source, SOURCES)
     wanted = None if digits is None else _digits(digits)

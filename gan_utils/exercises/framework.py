@@ -61,7 +61,18 @@ def names() -> list[str]:
 
 
 def check(name: str, answer: Any) -> Feedback:
-    """Check an answer; it never raises for a wrong one. ValueError for an exercise that does not exist."""
+    """Check an answer; it never raises for a wrong one. ValueError for an exercise that does not exist.
+
+    Example:
+        Exercise 1.1 asks for the best discriminator; this learner has forgotten half of the denominator:
+
+        >>> gu.exercises.check("1.1", ...).status
+        'not attempted'
+        >>> gu.exercises.check("1.1", lambda p_data, p_g: p_data / p_g).status
+        'not yet'
+        >>> gu.exercises.check("1.1", lambda p_data, p_g: p_data / (p_data + p_g)).status
+        'correct'
+    """
     function, praise = _EXERCISES[checks.choice("name", name, names())]
     if answer is ... or answer is None:
         return Feedback(name, "not attempted", "")

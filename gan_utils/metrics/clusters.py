@@ -22,6 +22,11 @@ def k_means(x: Tensor, k: int, *, seed: int = 0) -> Tensor:
     """Return k centres ``[k, d]`` of points ``[n, d]``: Lloyd's algorithm from greedy k-means++ (Arthur & Vassilvitskii, 2007).
 
     ValueError for fewer different points than k.
+
+    Example:
+        >>> x = torch.tensor([[0.0], [1.0], [10.0], [12.0]])
+        >>> sorted(gu.metrics.k_means(x, 2).flatten().tolist())
+        [0.5, 11.0]
     """
     x, k = checks.rows("x", x), checks.integer("k", k)
     seeds = _far_apart(x, k, runtime.generator(seed))
@@ -38,6 +43,10 @@ def find_modes(x: Tensor, *, most: int = 40, strength: float = 0.8, seed: int = 
     there are found twice; clusters that k-means merely draws are not. Takes the largest k <= ``most`` whose strength is at
     least ``strength`` (0.8 to 0.9 in the paper) in each of three halvings, and whose neighbours have a valley between them.
     Looks at 2,000 points, and at k up to a twentieth of them. Classes that overlap, as MNIST's do in pixels, are not found.
+
+    Example:
+        >>> len(gu.metrics.find_modes(gu.data.ring(modes=5).sample(500, gu.generator(0))))
+        5
     """
     x, most = checks.rows("x", x), checks.integer("most", most)
     strength = checks.number("strength", strength, least=0, most=1)

@@ -41,6 +41,14 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
     Even a perfect sampler scores below 1 (in 1,000 dimensions about a half in precision and recall), outliers raise both,
     and all four depend on n and m: ``real_against_real`` gives the scale. ValueError for fewer than k + 1 rows, and for
     real points that are all the same.
+
+    Example:
+        Data in two heaps, and a copy of one of them: every sample is near data, half of the data near no sample.
+
+        >>> real = torch.cat([torch.randn(100, 2, generator=gu.generator(side)) + 100 * side for side in (0, 1)])
+        >>> scores = gu.metrics.prdc(real, real[:100])
+        >>> scores.precision, scores.recall, scores.coverage
+        (1.0, 0.5, 0.5)
     """
     k = checks.integer("k", k)
     real = checks.rows("real", real, least=k + 1)
@@ -73,6 +81,12 @@ def memorisation(train: Tensor, held_out: Tensor, fake: Tensor) -> Memorisation:
     ``nearer`` is the Mann-Whitney statistic of Meehan et al. (2020), over the whole space instead of cell by cell: what
     collapsed to where data are dense is nearer too, without copying. NaN, that is "cannot say", where half of held_out
     (for ``copied``: 1 %) lies in train itself.
+
+    Example:
+        >>> train, held_out = torch.randn(2, 500, 2, generator=gu.generator(0))
+        >>> copies = gu.metrics.memorisation(train, held_out, fake=train[:100])
+        >>> copies.ratio, copies.nearer, copies.copied
+        (0.0, 1.0, 1.0)
     """
     train = checks.rows("train", train)
     held_out, fake = (checks.rows(*pair, dim=train.shape[1]) for pair in (("held_out", held_out), ("fake", fake)))
@@ -102,6 +116,13 @@ def birthday(samples: Tensor, within: float) -> Birthday:
     assumption, frequent ones make the pairs and N is larger: support is then 1 / sum p^2. ``within`` is the distance at
     which two samples are the same to you, 0 for exact copies (the paper asks the eye). Too large a one finds pairs among
     real data too, so do the same to n of those.
+
+    Example:
+        Of four samples, which make six pairs, two are the same: there seem to be 6 / 1 outputs.
+
+        >>> found = gu.metrics.birthday(torch.tensor([[0.0], [1.0], [2.0], [0.0]]), within=0)
+        >>> found.pairs, found.support
+        (1, 6.0)
     """
     within, samples = checks.number("within", within, least=0), checks.rows("samples", samples, least=2)
     n = len(samples)

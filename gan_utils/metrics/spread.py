@@ -13,6 +13,14 @@ def spread(x: Tensor) -> Tensor:
 
     Divide by the data's own: 0 means one and the same output whatever the latent, about 1 as varied as the data. It
     sees variety only; noise is varied too. ValueError for fewer than two samples.
+
+    Example:
+        Two points a distance of 5 apart; and one point for all latents, which is complete collapse:
+
+        >>> gu.metrics.spread(torch.tensor([[0.0, 0.0], [3.0, 4.0]])).item()
+        5.0
+        >>> gu.metrics.spread(torch.ones(20, 2)).item()
+        0.0
     """
     n = _rows(x, "x", least=2).shape[-2]
     return torch.cdist(x, x).sum(dim=(-2, -1)) / (n * (n - 1))
@@ -23,6 +31,12 @@ def reach(x: Tensor, data: Tensor) -> Tensor:
 
     Divide by the same for as many fresh data: about 1 for samples as good as data, more where kinds of data are
     missing, and for noise. It falls with n, so compare equal n.
+
+    Example:
+        Half of the data lie 1 away from the only sample, the other half 3:
+
+        >>> gu.metrics.reach(torch.zeros(1, 1), torch.tensor([[1.0], [3.0]])).item()
+        2.0
     """
     return torch.cdist(_rows(data, "data"), _rows(x, "x")).amin(dim=-1).mean(dim=-1)
 
