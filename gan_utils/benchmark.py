@@ -15,6 +15,7 @@ import os
 import platform
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -178,8 +179,13 @@ class _Job:
         task = TASKS[self.task]
         source = task.source()
 
+        spent, begun = [], time.process_time()  # not time on the clock: others may be at work on the machine
+
         def look(step: int, run: Run) -> dict[str, Tensor]:
+            nonlocal begun
+            spent.append(time.process_time() - begun)
             covered = task.cover(run, task.samples)
+            begun = time.process_time()
             return {name: getattr(covered, name) for name in MEASURES}
 
         run = fit(
@@ -190,7 +196,7 @@ class _Job:
             batch=plan["batch"],
             device=self.device,
             callbacks=[look],
-            callback_every=plan["steps"] // plan["looks"],
+            callback_every=every,
             checkpoint=checkpoint,
             progress=False,
         )
@@ -203,7 +209,8 @@ class _Job:
         return {
             **outcome,
             "looked": looked,
-            "ms": float(f"{1e3 * run.seconds / run.step / len(self.seeds):.3g}"),
+            # The median leaves out the compiling, which happens before the first look.
+            "ms": float(f"{1e3 * np.median(spent) / every / len(self.seeds):.3g}") if spent else None,
             "seconds": round(run.seconds + run.compile_seconds, 1),
             "compiled": run.compiled,
         }
@@ -350,8 +357,8 @@ def _write(path: Path, record: dict[str, Any]) -> None:
 def table(record: dict[str, Any]) -> pd.DataFrame:
     """Return a record as a tidy table, one row for each recipe, learning rate and seed.
 
-    Columns: method, lr (a multiple of the recipe's own), seed, cost (of a step, in steps of the plain GAN), steps, ms (for
-    each step and seed; depends on the machine), modes, fair, good, reverse_kl (see
+    Columns: method, lr (a multiple of the recipe's own), seed, cost (of a step, in steps of the plain GAN), steps, ms (of
+    processor time for each step and seed; depends on the machine), modes, fair, good, reverse_kl (see
     :class:`~gan_utils.metrics.modes.Coverage`), diverged, and all_at: the share of the compute after which all modes had a
     quarter of their share for the first time, NaN for never.
     """
