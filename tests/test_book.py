@@ -268,6 +268,16 @@ def test_links_within_the_book_lead_somewhere(path):
     assert lost == []
 
 
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_colab_opens_this_chapter_if_the_book_is_published(path):
+    """scripts/publish.py adds the button; a build of the repository itself has none, as it knows no address."""
+    links = set(re.findall(r'href="https://colab\.research\.google\.com/([^"]+)"', (HTML / path).read_text("utf-8")))
+    published = "launch_buttons:" in (HTML.parents[1] / "_config.yml").read_text("utf-8")
+    assert len(links) == published
+    for link in links:
+        assert re.fullmatch(r"github/[^/]+/[^/]+/blob/[^/]+/(.+)", link)[1] == str(Path(path).with_suffix(".ipynb"))
+
+
 @functools.cache
 def anchors(target):
     return {html.unescape(name) for name in re.findall(r'\bid="([^"]+)"', target.read_text("utf-8"))}
