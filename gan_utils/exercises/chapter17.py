@@ -58,7 +58,9 @@ def _average(answer: Any) -> None:
     wanted = {name: 0.75 * kept[name] + 0.25 * trained[name] for name in kept}
     swapped = {name: 0.25 * kept[name] + 0.75 * trained[name] for name in kept}
     added = {name: 0.75 * kept[name] + trained[name] for name in kept}
-    same = {name: all(close(given[k], table[k]) for k in kept) for name, table in (("swapped", swapped), ("added", added))}
+    same = {
+        name: all(close(given[k], table[k]) for k in kept) for name, table in (("swapped", swapped), ("added", added))
+    }
     expect(
         not same["swapped"],
         "The two weights are exchanged: beta is how much of the old average stays. With .999 yours would hardly average.",
