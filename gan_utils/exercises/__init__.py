@@ -16,6 +16,7 @@ from gan_utils.exercises import chapter13 as _chapter13  # noqa: F401
 from gan_utils.exercises import chapter14 as _chapter14  # noqa: F401
 from gan_utils.exercises import chapter15 as _chapter15  # noqa: F401
 from gan_utils.exercises import chapter16 as _chapter16  # noqa: F401
+from gan_utils.exercises import chapter17 as _chapter17  # noqa: F401
 from gan_utils.exercises import chapter18 as _chapter18  # noqa: F401
 from gan_utils.exercises import chapter19 as _chapter19  # noqa: F401
 from gan_utils.exercises import chapter20 as _chapter20  # noqa: F401
