@@ -100,11 +100,11 @@ def visit(context, site):
     """Return a function that opens a page and collects what went wrong and which hosts were asked."""
     pages = []
 
-    def open_page(path, size=DESK, scheme="light"):
+    def open_page(path, size=DESK, scheme="light", motion="no-preference"):
         page = context.new_page()
         pages.append(page)
         page.set_viewport_size(size)
-        page.emulate_media(color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme, reduced_motion=motion)
         page.errors, page.hosts = [], set()
         page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: page.errors.append(str(error)))
@@ -176,6 +176,33 @@ def test_text_and_figures_stand_out(visit, scheme):
     image = page.locator("article .cell_output img, article figure img").first
     card = colour(image, "backgroundColor")
     assert contrast((0, 0, 0), card or ground) >= 7
+
+
+def test_the_figure_that_plays_moves_by_keys_mouse_and_button(visit):
+    page = visit("book/index.html")
+    figure = page.locator(".gan-scrubber")
+    slider, said, button = (figure.locator(name) for name in ("input", "output", "button"))
+    slider.press("Home")  # which also stops it: it plays by itself here
+    assert button.get_attribute("aria-label") == "Play"
+    first = said.inner_text()
+    slider.press("ArrowRight")
+    assert first.startswith("1 of ") and said.inner_text().startswith("2 of ")
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
+    assert int(said.inner_text().split()[0]) > 8
+    slider.press("Home")
+    button.click()
+    assert button.get_attribute("aria-label") == "Pause"
+    page.wait_for_function("node => !node.textContent.startsWith('1 of')", arg=said.element_handle())
+    assert not figure.locator("img").is_visible()
+    page.emulate_media(media="print")
+    assert figure.locator("img").is_visible() and not slider.is_visible()
+    assert page.errors == []
+
+
+def test_a_figure_that_plays_stands_still_for_who_wants_less_motion(visit):
+    page = visit("book/index.html", motion="reduce")
+    assert page.locator(".gan-scrubber button").get_attribute("aria-label") == "Play"
 
 
 @pytest.mark.parametrize("query", QUERIES)
