@@ -20,7 +20,7 @@ BOOK = Path(__file__).resolve().parents[1] / "book"
 RECORDING, PICTURE = BOOK / "recorded/mnist-reference.npz", BOOK / "_static/collapse-and-cure.png"
 FIGURE = PICTURE.with_suffix(".html")
 TWINS = {"the usual recipe": "patient", "mended": "cure"}
-ALT = "Two grids of sixteen images over the steps of training. Left, one blot, then specks. Right, they grow into different digits."
+ALT = "Two grids of sixteen images over the steps of training. Left, one blot, then specks. Right, different digits."
 ROWS = {"plain": "the usual recipe", "undropped": "a mended one"}
 
 
