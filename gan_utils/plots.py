@@ -14,8 +14,7 @@ from torch import Tensor
 from gan_utils import checks
 from gan_utils.data import Mixture
 from gan_utils.run import Frames, Run
-from gan_utils.scrubber import Panel, Scrubber
-from gan_utils.scrubber import scrubber as make_scrubber
+from gan_utils.scrubber import Panel, Scrubber, make_scrubber
 
 __all__ = ["COLOURS", "evidence", "film", "heatmap", "history", "images", "lines", "points", "scrubber", "use_style"]
 

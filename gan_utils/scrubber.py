@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["Panel", "Scrubber", "scrubber"]
+__all__ = ["Panel", "Scrubber", "make_scrubber"]
 
 GREYS = 16  # levels of grey: a sheet of digits is then a third of the bytes
 
@@ -46,7 +46,7 @@ class Scrubber:
         Path(path).write_text(self.page, "utf-8")
 
 
-def scrubber(
+def make_scrubber(
     panels: Sequence[Panel], cloud: Tensor | None, reach: float, still: Figure, *, alt: str, pause: int, autoplay: bool
 ) -> Scrubber:
     """Return the figure for panels of equally many moments; points are drawn on [-reach, reach] squared."""
