@@ -1,6 +1,8 @@
 """Settings of every unit test."""
 
 import matplotlib
+import matplotlib.pyplot as plt
+import pytest
 import torch
 from hypothesis import settings
 
@@ -11,3 +13,10 @@ torch.set_warn_always(True)
 # The same examples each time, and no time limit for one of them: a red run must mean that the code is wrong.
 settings.register_profile("repeatable", deadline=None, database=None, derandomize=True)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_left_open():
+    """Close what a test drew: figures left open are seen by whichever test the same worker runs next."""
+    yield
+    plt.close("all")
