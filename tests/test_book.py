@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import threading
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -37,6 +38,8 @@ QUERIES = {
     "gradient penalty": "book/glossary.html#term-gradient-penalty",
     "mode_coverage": "book/api.html#gan_utils.metrics.modes.mode_coverage",
 }
+#: Tags that are never closed.
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
@@ -294,6 +297,56 @@ def test_links_within_the_book_lead_somewhere(path):
         if not target.is_file() or (parts.fragment and not has_anchor(target.resolve(), unquote(parts.fragment))):
             lost.append(link)
     assert lost == []
+
+
+class Parts(HTMLParser):
+    """Splits a page into what is written, what a cell printed, and the code (solutions, folded, count as code)."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open = [("", "around")]
+        self.text = {"around": "", "prose": "", "output": "", "code": ""}
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        classes, part = (dict(attributes).get("class") or "").split(), self.open[-1][1]
+        if "cell_output" in classes:
+            part = "output"
+        elif "cell_input" in classes or tag in ("code", "details"):
+            part = "code"
+        elif tag in ("script", "style") or "math" in classes:
+            part = "around"
+        elif tag == "article":
+            part = "prose"
+        if tag not in VOID:
+            self.open.append((tag, part))
+
+    def handle_endtag(self, tag):
+        tags = [name for name, _ in self.open]
+        if tag in tags:  # what was left open within it ends here too
+            del self.open[len(tags) - 1 - tags[::-1].index(tag) :]
+
+    def handle_data(self, data):
+        self.text[self.open[-1][1]] += data + " "
+
+
+def typed(page):
+    """Return the numbers (with a decimal point, or in per cent) that were written by hand where a cell computes them."""
+    number = re.compile(r"(?<![\d.])(?:\d+\.\d+|\d+(?:\.\d+)?(?=\s?%))(?![\d.])")
+    found = {part: set(number.findall(text)) for part, text in Parts(page).text.items()}
+    set_in_code = set(re.findall(r"\d*\.?\d+", Parts(page).text["code"]))  # a setting, which text may name
+    return sorted(found["prose"] & found["output"] - set_in_code)
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_no_number_is_typed_where_a_cell_computes_it(path):
+    assert typed((HTML / path).read_text("utf-8")) == []
+
+
+def test_a_typed_number_is_found():
+    cell = '<div class="cell_input">x = 0.3</div><div class="cell_output"><pre>0.71, 0.3, 12 %</pre></div>'
+    assert typed(f"<article><p>It is 0.71<br>or 12 %, at 0.3. So 0.5.</p>{cell}</article>0.71") == ["0.71", "12"]
+    assert typed(f"<article><p>It is less.</p>{cell}</article>") == []
 
 
 @pytest.mark.parametrize("path", CHAPTERS)
