@@ -36,10 +36,10 @@ serve: ## Show the built book on http://127.0.0.1:8000 (PORT=... for another por
 test: lint test-unit test-notebooks test-book ## Everything below: lint, unit tests, notebooks, the built book
 
 test-unit: $(READY) ## Tests of the package, of its examples and of the notebooks' form
-	$(PYTEST) -n 2 --ignore tests/test_book.py
+	$(PYTEST) -n 2 --ignore tests/test_book.py --ignore tests/test_colab.py
 
-test-notebooks: $(READY) ## Execute every notebook cell by cell (nbval)
-	$(PYTEST) --nbval-lax -n 2 --dist loadfile book
+test-notebooks: $(READY) ## Execute every notebook cell by cell (nbval), and one as Colab does
+	$(PYTEST) --nbval-lax -n 2 --dist loadfile book tests/test_colab.py
 
 test-book: book ## Build the book, then look at every page in a headless browser (needs Chromium)
 	$(PYTEST) tests/test_book.py

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from torch.func import jacrev
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import gan_utils as gu
 
@@ -35,9 +36,10 @@ def update(gan, w):
 def path(gan, start=(1.0, -1.0), steps=STEPS):
     state = place(gan, torch.tensor(start, dtype=torch.float64))
     points = []
+    move = make_fx(lambda state: gu.step(gan, state, BATCH)[0])(state)  # the step's operations, without its Python
     for _ in range(steps):
         points.append([state.G.params["theta"].item(), state.D.params["psi"].item()])
-        state, _ = gu.step(gan, state, BATCH)
+        state = move(state)
     points.append([state.G.params["theta"].item(), state.D.params["psi"].item()])
     return torch.tensor(points, dtype=torch.float64)
 
