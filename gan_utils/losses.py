@@ -60,6 +60,9 @@ class Loss(NamedTuple):
     d: Callable[[Tensor, Tensor], Tensor]
     g: Callable[[Tensor, Callable[[], Tensor]], Tensor]
 
+    def __repr__(self) -> str:
+        return self.name  # two functions without names of their own say less
+
 
 def _classify(real: Tensor, fake: Tensor) -> Tensor:
     # -log D(x) - log(1 - D(G(z))), with D the sigmoid of the logit.
