@@ -90,9 +90,19 @@ def on_doctree(app, doctree: nodes.document) -> None:
         doctree += addnodes.index(entries=entries)
 
 
+def on_page(app, pagename: str, templatename: str, context: dict, doctree: nodes.document | None) -> None:
+    """Sphinx, before a page is written: a work in the list of references is an item of that list to a screen reader.
+
+    docutils gives each a role, doc-biblioentry, that the standard has given up since (WAI-ARIA 1.1 for publishing).
+    """
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def setup(app) -> dict[str, bool]:
     """Sphinx calls this when it loads the extension."""
     register_plugin("pybtex.style.formatting", "author_year", Labelled)
     app.connect("config-inited", on_config, priority=100)  # before the extensions look at their settings
     app.connect("doctree-read", on_doctree)
+    app.connect("html-page-context", on_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

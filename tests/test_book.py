@@ -220,7 +220,9 @@ def test_the_search_finds(visit, query):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["index", "symptoms", "glossary", "exercises", "search", "404", "chapter"])
+@pytest.mark.parametrize(
+    "path", ["index", "symptoms", "glossary", "exercises", "references", "api", "search", "404", "chapter"]
+)
 def test_axe_finds_nothing_new(visit, path, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
