@@ -49,6 +49,11 @@ def stub_with_docstring(x):
     ...  # your code here
 
 
+def slips(x):
+    y = x - 3
+    return x / y
+
+
 def forgets_to_return(x):
     2 * x
 
@@ -61,10 +66,12 @@ def test_stubs_are_not_attempts(answer):
 @pytest.mark.parametrize(
     "answer, fragment",
     [
-        (3.0, "should be a function; it is float"),
+        (3.0, "should be a function; it is float. Give the function itself"),
         (lambda: 1, "Your function raised TypeError"),
         (lambda x: 1 / 0, "Your function raised ZeroDivisionError"),
         (lambda x: 1 / 0, "(called with 3.0)"),
+        (slips, "raised ZeroDivisionError in its line 3: "),
+        (lambda x: torch.ones(2).bool().mean(), "Your function raised"),  # NotImplementedError, but torch's
         (forgets_to_return, "Your function returned None (called with 3.0)"),
         (lambda x: "six", "it should be 6"),
         (lambda x: [torch.ones(2)], "it should be 6"),

@@ -108,7 +108,7 @@ def _seeds_needed(answer: Any) -> None:
 _STEPS = torch.cat([torch.full((20,), 0.9), torch.full((5,), -0.9)])
 
 
-@exercise("6.4", praise="It holds as long as no look is missed by half a turn.")
+@exercise("6.4", praise="It holds as long as it moves less than half a turn between two looks.")
 def _turns(answer: Any) -> None:
     path = torch.cat([torch.tensor([0.5]), 0.5 + _STEPS.cumsum(0)])
     seen = torch.atan2(path.sin(), path.cos())

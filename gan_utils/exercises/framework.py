@@ -103,12 +103,12 @@ def run_answer(function: Any, *args: Any, **kwargs: Any) -> Any:
     It is given copies of plain tensors, so that an answer that works in place spoils neither the check nor later ones.
     """
     if not callable(function):
-        raise Mistake(f"The answer should be a function; it is {type(function).__name__}.")
-    at = (
-        f" (called with {', '.join(map(str, args))})"
-        if args and all(isinstance(arg, (int, float)) for arg in args)
-        else ""
-    )
+        raise Mistake(
+            f"The answer should be a function; it is {type(function).__name__}. Give the function itself, not called."
+        )
+    code = getattr(function, "__code__", None)
+    numbers = bool(args) and all(isinstance(arg, (int, float)) for arg in args)
+    at = f" (called with {', '.join(map(str, args))})" if numbers else ""
     args = tuple(arg.clone() if isinstance(arg, Tensor) and not arg.requires_grad else arg for arg in args)
     try:
         result = function(*args, **kwargs)
@@ -116,8 +116,9 @@ def run_answer(function: Any, *args: Any, **kwargs: Any) -> Any:
         own = error.__traceback__.tb_next  # type: ignore[union-attr] - its own `raise`, not one of torch's, is a stub's
         if isinstance(error, NotImplementedError) and not error.args and (own is None or own.tb_next is None):
             raise _NotAttempted from None
-        raise Mistake(f"Your function raised {type(error).__name__}: {error}{at}") from error
-    code = getattr(function, "__code__", None)
+        line = own.tb_lineno - code.co_firstlineno + 1 if own and own.tb_frame.f_code is code else 1
+        place = f" in its line {line}" if line > 1 else ""
+        raise Mistake(f"Your function raised {type(error).__name__}{place}: {error}{at}") from error
     if result is None and code is not None and len(code.co_code) > len(_empty.__code__.co_code):
         raise Mistake(f"Your function returned None{at}: is there a path through it without a `return`?")
     if result is ... or result is None:
