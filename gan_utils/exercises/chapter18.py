@@ -43,7 +43,8 @@ def _relativistic(answer: Any) -> None:
     for message, value in wrong.items():
         expect(not close(given, value), message)
     expect(close(given, wanted), f"The three pairs cost {listed(wanted)}; yours gives {listed(given)}.")
-    far = run_answer(answer, torch.tensor([-200.0]), torch.tensor([200.0]))
+    far = run_answer(answer, torch.tensor([-200.0], requires_grad=True), torch.tensor([200.0]))
+    expect(far.requires_grad, "The values are right, but no gradient can flow: D learns nothing from such a loss.")
     expect(
         close(far, torch.tensor([400.0])),
         "Right, but not for scores that are far apart: the exponential overflows, or its logarithm does. Use softplus.",

@@ -29,6 +29,7 @@ WRONG = {
         (lambda real, fake: (1 + (fake - real).exp()).log(), "far apart"),
         (lambda real, fake: softplus(2 * (fake - real)), "three pairs cost"),
         (lambda real, fake: softplus(fake - real) + softplus(real - fake), "G's together"),
+        (lambda real, fake: softplus(fake - real).detach(), "no gradient can flow"),
     ],
     "18.2": [
         (lambda gamma, old, new: gamma, "Unchanged"),
