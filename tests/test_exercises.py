@@ -63,14 +63,16 @@ each_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 
 
 @lru_cache
-def wrong_answers() -> dict[str, list[tuple[object, str]]]:
-    found: dict[str, list[tuple[object, str]]] = {}
+def answers(kind: str) -> dict[str, list]:
+    """The WRONG answers of all chapters, each with a fragment of its message, or the ALSO_RIGHT ones, in another style."""
+    found: dict[str, list] = {}
     for path in sorted((ROOT / "tests" / "answers").glob("chapter*.py")):
         spec = importlib.util.spec_from_file_location(f"answers_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        assert not found.keys() & module.WRONG.keys(), f"{path.name} names an exercise of another chapter"
-        found |= module.WRONG
+        own = getattr(module, kind, {})
+        assert not found.keys() & own.keys(), f"{path.name} names an exercise of another chapter"
+        found |= own
     return found
 
 
@@ -104,7 +106,7 @@ def test_a_hint_and_a_solution_are_folded_below(task):
 
 @each_task
 def test_plausible_wrong_answers_get_messages_of_their_own(task):
-    wrong = wrong_answers().get(task.name, [])
+    wrong = answers("WRONG").get(task.name, [])
     assert len(wrong) >= 2, f"exercise {task.name} needs at least two wrong answers in tests/answers/"
     meant: dict[str, set[str]] = {}
     for answer, fragment in wrong:
@@ -115,12 +117,19 @@ def test_plausible_wrong_answers_get_messages_of_their_own(task):
     assert all(len(fragments) == 1 for fragments in meant.values()) and len(meant) >= 2, meant
 
 
+@pytest.mark.parametrize("name", sorted(answers("ALSO_RIGHT")))
+def test_right_answers_in_another_style_are_correct(name):
+    for answer in answers("ALSO_RIGHT")[name]:
+        feedback = gu.exercises.check(name, answer)
+        assert feedback.status == "correct", feedback
+
+
 def test_notebooks_and_registry_agree():
     """Every exercise that is registered is met in exactly one notebook, and the other way round; each has wrong answers."""
     met = [task.name for task in TASKS]
     assert len(set(met)) == len(met), "an exercise is checked in two cells"
     assert sorted(met) == sorted(gu.exercises.names())
-    assert set(wrong_answers()) == set(met)
+    assert set(answers("WRONG")) == set(met) >= set(answers("ALSO_RIGHT"))
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("book/*/[0-9]*.ipynb")), ids=lambda p: p.stem)

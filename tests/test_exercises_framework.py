@@ -44,7 +44,21 @@ def not_implemented(x):
     raise NotImplementedError
 
 
-@pytest.mark.parametrize("answer", [..., None, stub, not_implemented, lambda x: ...])
+def stub_with_docstring(x):
+    """Return its double."""
+    ...  # your code here
+
+
+def slips(x):
+    y = x - 3
+    return x / y
+
+
+def forgets_to_return(x):
+    2 * x
+
+
+@pytest.mark.parametrize("answer", [..., None, stub, stub_with_docstring, not_implemented, lambda x: ...])
 def test_stubs_are_not_attempts(answer):
     assert check("9.2", answer).status == "not attempted"
 
@@ -52,9 +66,13 @@ def test_stubs_are_not_attempts(answer):
 @pytest.mark.parametrize(
     "answer, fragment",
     [
-        (3.0, "should be a function; it is float"),
+        (3.0, "should be a function; it is float. Give the function itself"),
         (lambda: 1, "Your function raised TypeError"),
         (lambda x: 1 / 0, "Your function raised ZeroDivisionError"),
+        (lambda x: 1 / 0, "(called with 3.0)"),
+        (slips, "raised ZeroDivisionError in its line 3: "),
+        (lambda x: torch.ones(2).bool().mean(), "Your function raised"),  # NotImplementedError, but torch's
+        (forgets_to_return, "Your function returned None (called with 3.0)"),
         (lambda x: "six", "it should be 6"),
         (lambda x: [torch.ones(2)], "it should be 6"),
         (lambda x: torch.tensor([6.0]), "it should be 6"),
@@ -68,7 +86,14 @@ def test_no_answer_breaks_the_notebook(answer, fragment):
 
 
 def test_an_error_in_a_check_itself_is_shown():
-    assert "could not be used: RuntimeError" in check("9.10", torch.zeros(2)).message
+    message = check("9.10", torch.zeros(2)).message
+    assert "could not be used: RuntimeError" in message and message.endswith("that the exercise asks for?")
+
+
+def test_an_answer_may_work_in_place():
+    x, slope = torch.ones(2), torch.ones(2, requires_grad=True)
+    assert run_answer(lambda v: v.add_(1), x).tolist() == [2.0, 2.0] and x.tolist() == [1.0, 1.0]
+    assert run_answer(lambda v: v, slope) is slope  # a gradient is asked of this one
 
 
 def test_names_are_in_the_books_order_and_unique():

@@ -86,6 +86,10 @@ def jensen_shannon(answer: Any) -> None:
         not close(given, ((p * (p / q).log()).sum() + (q * (q / p).log()).sum()) / 2),
         "Yours compares p and q with each other. The JSD compares each with their average m = (p + q) / 2.",
     )
+    expect(
+        not close(given, ((m * (m / p).log()).sum() + (m * (m / q).log()).sum()) / 2),
+        "Your KLs are turned: m stands in front, where p and q should. (torch's kl_div takes the logarithm of m first.)",
+    )
     expect(close(given, wanted), "Not the JSD: it is KL(p || m) / 2 + KL(q || m) / 2, with m = (p + q) / 2.")
     for p, q, wanted, case in (
         (torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), math.log(2), "without overlap"),
@@ -108,8 +112,9 @@ def wasserstein(answer: Any) -> None:
         "You moved each x to the y at the same place in the list. A shorter way is to pair them in order of size.",
     )
     expect(
-        not close(given, (x.mean() - y.mean()).abs()),
-        "Yours is the distance between the two means. It is 0 for a narrow and a wide heap at one place; W1 is not.",
+        not close(given.abs(), (x.mean() - y.mean()).abs()),
+        "Yours is the distance between the two means, where ways to the left and to the right cancel. Take the absolute "
+        "value of each way, before the mean.",
     )
     sorted_x, sorted_y = x.sort().values, y.sort().values
     expect(
@@ -122,6 +127,11 @@ def wasserstein(answer: Any) -> None:
         "Yours is the total distance. Each point carries a mass of 1 / n: take the mean.",
     )
     expect(close(given, (sorted_x - sorted_y).abs().mean()), "Pair the sorted points and take the mean distance.")
+    given = _number(run_answer(answer, torch.tensor([0.0, 1.0]), torch.tensor([3.0, 0.4])), "The distance")
+    expect(
+        close(given, 1.2),
+        f"For x = (0, 1) and y = (3, 0.4) it is 1.2; yours gives {float(given):g}. Each y takes one x, not any that is near.",
+    )
 
 
 @exercise("1.5", praise="One point takes everything: this is collapse, as a best answer.")

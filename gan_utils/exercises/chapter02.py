@@ -22,8 +22,9 @@ def _balance(answer: Any) -> None:
         "Give three numbers: (of D, saturating, non-saturating).",
     )
     expect(all(isinstance(v, (int, float, Tensor)) for v in answer), "All three must be numbers.")
-    d, saturating, nonsaturating = (float(v) for v in answer)
     log2 = math.log(2)
+    exact = (-2 * log2, -log2, log2, 2 * log2)
+    d, saturating, nonsaturating = (next((e for e in exact if abs(float(v) - e) < 0.007), float(v)) for v in answer)
     expect(not close(d, log2), "D's loss has two terms, one for the real and one for the fake batch; you counted one.")
     expect(not close(d, -2 * log2), "-2 log 2 = -log 4 is the value V. D minimises -V: mind the sign.")
     expect(not close(d, 2.0), "Natural logarithms, please: log 2 is about 0.69, not 1.")
@@ -46,6 +47,7 @@ def _nonsaturating(answer: Any) -> None:
     middle = _LOGITS.abs() < 5
     expect(close(given[middle], wanted[middle]), "Wrong value for moderate logits: the loss is -log sigmoid(a).")
     expect(torch.isfinite(given).all(), "Your loss is infinite at some logit: sigmoid underflows before the logarithm.")
+    expect(given.requires_grad, "The values are right, but no gradient can flow: compute with tensors all the way.")
     (slope,) = torch.autograd.grad(given.sum(), a)
     message = (
         f"At logit -30 the slope of your loss is {slope[0]:.0e} where the truth is -1: a constant inside the logarithm "
@@ -123,7 +125,7 @@ def _mended_step(answer: Any) -> None:
     passes: list[int] = []
     handles = [p.register_hook(lambda grad: passes.append(1)) for p in G.parameters()]
     for x, z in zip(batches[::2], batches[1::2], strict=True):
-        run_answer(answer, G, D, opt_g, opt_d, x, z)
+        losses = run_answer(answer, G, D, opt_g, opt_d, x, z)
     for handle in handles:
         handle.remove()
     theta, phi = (nn.utils.parameters_to_vector(net.parameters()).detach() for net in (G, D))
@@ -141,14 +143,21 @@ def _mended_step(answer: Any) -> None:
         "G answers the D that was, not the D that has moved: compute G's loss after opt_d.step().",
     )
     expect(
-        not close(theta, before, atol=1e-7), "G does not move: its own turn needs G's graph, so do not detach there."
+        not close(theta, before, atol=1e-7),
+        "G does not move: its own turn needs G's graph, so do not detach there, and needs opt_g.step().",
     )
+    still = nn.utils.parameters_to_vector(pair[1].parameters())
+    expect(not close(phi, still, atol=1e-7), "D does not move: its own turn needs backward() and opt_d.step().")
     expect(
         follows("right"),
         "The networks do not move as they should: one step of D on D's gradient, then one of G on G's gradient alone. "
-        "Are all old gradients cleared?",
+        "Are all old gradients cleared, and both losses those of the faulty step?",
     )
     expect(
         len(passes) == 2 * len(list(G.parameters())),
         "The numbers are right, but D's turn still back-propagates through G, for nothing: detach the fakes there.",
+    )
+    expect(
+        isinstance(losses, (tuple, list)) and [type(loss) for loss in losses] == [float, float],
+        "Both networks move as they should. Return the two losses as numbers: d_loss.item(), g_loss.item().",
     )

@@ -30,9 +30,11 @@ def steps_per_turn(answer: Any) -> None:
         f"For h = 2 and slope = 0.5 a turn takes {wanted:g} steps; yours takes {_shown(given)}. "
         "Divide 2 pi by the angle of the operator's eigenvalue, in radians.",
     )
+    other, wanted = run_answer(answer, 0.2, 1.0), math.pi / math.asin(0.1)
     expect(
-        close(run_answer(answer, 0.2, 1.0), math.pi / math.asin(0.1)),
-        "Right for one pair of h and slope, wrong for another: both must enter.",
+        close(other, wanted),
+        f"Right for one pair of h and slope, but for 0.2 and 1 a turn takes {wanted:.4g} steps; yours takes "
+        f"{_shown(other)}. Both must enter, and nothing is rounded.",
     )
 
 
@@ -50,7 +52,8 @@ def alternating_operator(answer: Any) -> None:
     expect(not close(given, [[1.0, -a], [a, 1 - a * a]]), "Rows and columns should be in the order (theta, psi).")
     expect(
         not close(given, [[1 - a * a, -a], [a, 1.0]]),
-        "The signs are those of a D that is high on fakes. Ours is high on real: D moves psi by -h slope theta.",
+        "The two terms off the diagonal have changed places, or the signs are those of a D that is high on fakes. Ours is "
+        "high on real: D moves psi by -h slope theta, and that is the second row.",
     )
     expect(
         not close(given, [[1 + a * a, a], [a, 1.0]]),
@@ -102,13 +105,18 @@ def extragradient_step(answer: Any) -> None:
         (ahead + h * field(ahead), "You moved twice: the real step starts from w, not from the point ahead."),
         (w + h / 2 * (field(w) + field(ahead)), "That averages both fields (Heun's method). Use the one ahead alone."),
         (w + h * field(middle), "You looked half a step ahead (the midpoint method): look a whole step ahead."),
+        (h * field(ahead), "That is the move alone. Return the point where it leads: add it to w."),
+        (w + h * field(w + field(w)), "You looked a whole field ahead: look h times the field ahead."),
         (
             w - h * field(w - h * field(w)),
             "The sign: the field already points where the players go, so add h times it.",
         ),
     ):
         expect(not close(given, wrong), message)
-    expect(close(given, w + h * field(ahead)), "Not w + h field(w + h field(w)).")
+    expect(
+        close(given, w + h * field(ahead)),
+        "Not yet: find the point a plain step ahead, read the field there, and take that step from w.",
+    )
 
 
 def _r1(gamma: float, slope: float) -> Tensor:

@@ -55,6 +55,10 @@ def _scale(answer: Any) -> None:
         close(given, wanted),
         "0 must become -1, 255 must become 1, and the bytes between lie on the line from one to the other.",
     )
+    expect(
+        close(run_answer(answer, _BYTES[..., 1:2]), wanted[..., 1:2]),
+        "Right for images that hold both black and white, but not for others: the scale must not depend on the batch.",
+    )
 
 
 @exercise("4.3", praise="0 for one image again and again, about 1 for a generator as varied as the data.")
@@ -95,6 +99,12 @@ def _class_kl(answer: Any) -> None:
     message = "Return two numbers: (the divergence over the ten digits, the share of no digit)."
     expect(isinstance(given, (tuple, list)) and len(given) == 2, message)
     kl, none = given
+    for part, name in ((kl, "divergence"), (none, "share")):
+        expect(
+            torch.as_tensor(part).ndim == 0,
+            f"The {name} should be one number; yours has shape {list(torch.as_tensor(part).shape)}.",
+        )
+    expect(not close(kl, 0.4), "The first number is the share of no digit. Return the divergence first.")
     p, q = _FAKE[:10] / _FAKE[:10].sum(), _REAL[:10] / _REAL[:10].sum()
     wanted = torch.special.xlogy(p, p / q).sum()
     eleven_p, eleven_q = _FAKE / _FAKE.sum(), _REAL / _REAL.sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from gan_utils.exercises.framework import close, exercise, expect, run_answer
 @exercise("5.1", praise="A filter's weights are counted once, however many places it visits.")
 def _parameters(answer: Any) -> None:
     expect(isinstance(answer, (tuple, list)) and len(answer) == 3, "Give three numbers, one for each layer.")
-    expect(all(isinstance(n, (int, float)) for n in answer), "All three must be numbers.")
+    expect(all(isinstance(n, Real) for n in answer), "All three must be numbers.")
     linear, up, norm = (int(n) for n in answer)
     weights, taps = 64 * 64 * 49, 64 * 32 * 16
     expect(linear != weights + 64 * 49, "The linear layer has bias=False: you counted 3,136 biases that are not there.")
@@ -37,7 +38,7 @@ _SIZES = [(7, 4, 2, 1), (14, 4, 2, 1), (5, 3, 2, 0), (4, 5, 3, 2), (6, 3, 1, 1),
 @exercise("5.2", praise="Solve the convolution's formula for its input, and this is what comes out.")
 def _size(answer: Any) -> None:
     given = [run_answer(answer, *case) for case in _SIZES]
-    expect(all(isinstance(n, (int, float)) for n in given), "Return one whole number, the side of the output.")
+    expect(all(isinstance(n, Real) for n in given), "Return one whole number, the side of the output.")
 
     def follows(formula: Any) -> bool:
         return all(got == formula(*case) for got, case in zip(given, _SIZES, strict=True))
@@ -99,7 +100,8 @@ def _spherical(answer: Any) -> None:
     )
     expect(torch.isfinite(given).all(), "Your answer is NaN or infinite: the arccosine wants a number in [-1, 1].")
     expect(
-        close(given, _slerp(a, b, t, angle)), "Not right: mix a and b with sin((1 - t) w) / sin(w), sin(t w) / sin(w)."
+        close(given, _slerp(a, b, t, angle)),
+        "Not right: mix a and b with sin((1 - t) w) / sin(w) and sin(t w) / sin(w), w the angle of each pair in radians.",
     )
 
 
@@ -111,7 +113,7 @@ def _class_kl(answer: Any) -> None:
     some = q > 0
     wanted = float((q[some] * (q[some] / share.double()[some]).log()).sum())
     given = run_answer(answer, counts, share)
-    expect(isinstance(given, (int, float, Tensor)), "Return one number.")
+    expect(isinstance(given, (Real, Tensor)), "Return one number.")
     given = torch.as_tensor(given, dtype=torch.float64)
     expect(given.numel() == 1, f"Return one number, the sum over the digits; yours has shape {list(given.shape)}.")
     value = float(given)

@@ -42,6 +42,9 @@ def _held(answer: Any) -> None:
         says == "xxx--",
         f"With {_GOOD} good samples of 200, the first three of the 5 modes are held; yours says {given.tolist()}.",
     )
+    close_by = run_answer(answer, torch.tensor([[0.15, 0.0]]).repeat(8, 1), torch.tensor([[0.0, 0.0], [0.4, 0.0]]), 0.1)
+    expect(close_by.shape == (2,), "Right until the last mode is never visited: it needs its False too (`minlength`).")
+    expect(not close_by[1], "Right for modes far apart, but where two lie close a sample is good for the nearest only.")
 
 
 @exercise("6.2", praise="A film that shows no motion may have been taken once a turn.")
@@ -66,6 +69,11 @@ def _hops_seen(answer: Any) -> None:
         "Two looks show at most one hop, however many modes lie between. Count pairs that differ, not modes passed.",
     )
     expect(close(fast, 10), f"Every 30 steps it has moved on by 3 modes: 10 hops between 11 looks; yours is {fast}.")
+    first = run_answer(answer, 80, 4, 3)
+    expect(
+        close(first, 0),
+        f"At steps 0, 4 and 8 of a turn of 80 it is at mode 0: round down, look at 0; yours is {first}.",
+    )
 
 
 @exercise("6.3", praise="For small rates that is about 3 / rate: the rule of three.")
@@ -100,7 +108,7 @@ def _seeds_needed(answer: Any) -> None:
 _STEPS = torch.cat([torch.full((20,), 0.9), torch.full((5,), -0.9)])
 
 
-@exercise("6.4", praise="It holds as long as no look is missed by half a turn.")
+@exercise("6.4", praise="It holds as long as it moves less than half a turn between two looks.")
 def _turns(answer: Any) -> None:
     path = torch.cat([torch.tensor([0.5]), 0.5 + _STEPS.cumsum(0)])
     seen = torch.atan2(path.sin(), path.cos())
@@ -118,7 +126,11 @@ def _turns(answer: Any) -> None:
     jumps = (seen.diff().abs() > math.pi) * seen.diff().sign()
     expect(
         not close(given, -jumps.sum()),
-        "You count how often it passes pi. Count parts of a turn too: bring each difference into [-pi, pi) and sum.",
+        "You count whole turns, or how often it passes pi. Count parts too: bring each difference into [-pi, pi) and sum.",
+    )
+    expect(
+        not close(given, (seen.diff() % (2 * math.pi)).sum() / (2 * math.pi)),
+        "A remainder from 0 to 2 pi makes a step back into a long one forward. Bring it into [-pi, pi).",
     )
     expect(close(given, wanted), f"20 steps of 0.9 and 5 back are {wanted:.2f} turns; yours gives {float(given):.2f}.")
 

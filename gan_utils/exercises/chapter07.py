@@ -35,7 +35,7 @@ def _heaps(answer: Any) -> None:
     expect(close(small, 6.0), f"With radius 0.05 all six keep to themselves: 6; yours gives {float(small):.3g}.")
 
 
-_KNOWN = torch.tensor([[1.0, 0.4, 0.2], [0.3, 0.9, 0.1], [0.0, 0.5, 0.8]])  # phases down, spots across
+_KNOWN = torch.tensor([[1.0, 0.6, 0.2], [0.3, 0.9, 0.1], [0.0, 0.5, 0.8]])  # phases down, spots across
 
 
 @exercise("7.2", praise="The diagonal says what D learns, what lies below it says what it keeps.")
@@ -65,6 +65,8 @@ def _old(answer: Any) -> None:
     expect(
         close(given, wanted), "Here the old entries are 0.3, 0.0 and 0.5: row 1, column 0, and row 2, columns 0 and 1."
     )
+    four = run_answer(answer, torch.ones(4, 4))
+    expect(close(four, 1.0), "Right for three phases. Four have six old entries: divide by the number of entries.")
 
 
 def _tv(p: Tensor, q: Tensor, m: int) -> Tensor:
@@ -76,7 +78,7 @@ def _tv(p: Tensor, q: Tensor, m: int) -> Tensor:
 
 @exercise("7.3", praise="It grows with m, but never faster than 1 - (1 - TV)^m.")
 def _packs(answer: Any) -> None:
-    p, q = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.2, 0.2, 0.6])
+    p, q = torch.tensor([0.5, 0.2, 0.2, 0.1]), torch.tensor([0.2, 0.1, 0.3, 0.4])
     one, two = (torch.as_tensor(run_answer(answer, p.clone(), q.clone(), m)).detach() for m in (1, 2))
     expect(one.ndim == 0, f"Return one number; yours has shape {list(one.shape)}.")
     expect(not close(one, 2 * _tv(p, q, 1)), "You left out the half: total variation lies between 0 and 1.")

@@ -96,6 +96,7 @@ def _luck(answer: Any) -> None:
     kl = float(torch.special.xlogy(p, 4 * p).sum())
     given = torch.as_tensor(run_answer(answer, counts.clone())).detach()
     expect(given.ndim == 0, f"Return one number; yours has shape {list(given.shape)}.")
+    expect(not given.isnan(), "NaN: a KL is never negative. That from equal shares 1 / K is the sum of p log(K p).")
     expect(
         not close(given, tail(3, 2 * n * kl, upper=False)),
         "Yours is the lower tail: the probability that a perfect sampler scores less. gammaincc is the upper one.",
@@ -117,6 +118,9 @@ def _luck(answer: Any) -> None:
     )
     hole = torch.as_tensor(run_answer(answer, torch.tensor([3.0, 0.0, 2.0])))
     expect(not hole.isnan(), "Right until a mode is missed: 0 log 0 counts as 0 (torch.special.xlogy knows).")
+    expect(
+        close(hole, 0.1191), f"Right for four modes, but for counts 3, 0, 2 it is 0.119; yours is {float(hole):.3f}."
+    )
 
 
 @exercise("8.4", praise="A share moves with n, so the count does not.")
@@ -126,12 +130,16 @@ def _fair_modes(answer: Any) -> None:
 
     given = count([20, 3], [0.5, 0.5])
     expect(given.ndim == 0, f"Return one number of modes; yours has shape {list(given.shape)}.")
+    expect(given == given.long(), "Return the number of modes, not a share of them.")
     expect(
         int(given) != 2,
         "Yours takes the fair share of the good samples. Of 100 samples a mode with half of the data should get 50, "
         "however many of them are bad.",
     )
-    expect(int(given) != 0, "Yours asks for the whole fair share. A perfect sampler would miss that half of the time.")
+    expect(
+        int(given) != 0,
+        "Yours asks too much of a mode with half of the data: a quarter of its fair share is 12.5 of 100 samples.",
+    )
     expect(int(given) == 1, f"For counts 20 and 3 of n = 100 and equal shares it is 1; yours gives {int(given)}.")
     expect(
         int(count([95, 5], [0.9, 0.1])) == 2,

@@ -12,7 +12,7 @@ from gan_utils.exercises.framework import close, exercise, expect, run_answer
 
 # Points for which each of the mistakes below gives another number.
 _REAL = torch.tensor([[4.5], [10.0], [12.5], [17.5], [21.0], [21.5], [22.5]])
-_FAKE = torch.tensor([[19.0], [3.0], [-2.5], [1.0], [29.0], [24.5], [31.5], [29.0], [-0.5]])
+_FAKE = torch.tensor([[20.5], [3.0], [-2.5], [1.0], [29.0], [24.5], [31.5], [29.0], [-0.5]])
 
 
 def _share(balls: Tensor, points: Tensor, k: int, *, strict: bool = False) -> Tensor:
@@ -147,3 +147,9 @@ def _ndb(answer: Any) -> None:
         "The variances of the two shares add up: r (1 - r) (1 / n + 1 / m), not divided by n + m.",
     )
     expect(close(given, wanted), f"For the test counts {wanted:.3f} of the bins differ; yours says {float(given):.3f}.")
+    alike = run_answer(answer, torch.tensor([100, 900]), torch.tensor([125, 875]))
+    expect(
+        close(alike, 0.0),
+        "Right so far, but 100 and 125 of 1,000 samples each are only 1.77 standard errors apart, and yours calls them "
+        "different. Mind the 1.96, and that both sets have an error.",
+    )

@@ -32,11 +32,10 @@ def _label(answer: Any) -> None:
 @exercise("10.2", praise="One digit lost in one channel costs a tenth of all modes.")
 def _left(answer: Any) -> None:
     cases = [([], [], []), ([3], [], []), ([3], [3], [3]), ([0, 1], [5], []), (list(range(9)), list(range(9)), [])]
-    given = [run_answer(answer, *(list(lost) for lost in case)) for case in cases]
-    expect(all(isinstance(n, (int, float)) for n in given), "Return one whole number, the triples that are left.")
+    given = [float(run_answer(answer, *(list(lost) for lost in case))) for case in cases]
 
     def follows(rule: Any) -> bool:
-        return all(got == rule(*map(len, case)) for got, case in zip(given, cases, strict=True))
+        return all(close(got, rule(*map(len, case))) for got, case in zip(given, cases, strict=True))
 
     expect(
         not follows(lambda a, b, c: 1000 - 100 * (a + b + c)),
@@ -48,7 +47,7 @@ def _left(answer: Any) -> None:
     )
     expect(not follows(lambda a, b, c: a * b * c), "That counts triples made of lost digits only.")
     wanted = [math.prod(10 - len(lost) for lost in case) for case in cases]
-    wrong = [f"{case}: {got}" for case, got, right in zip(cases, given, wanted, strict=True) if got != right]
+    wrong = [f"{case}: {got:g}" for case, got, right in zip(cases, given, wanted, strict=True) if not close(got, right)]
     expect(not wrong, f"Not right for the lost digits {wrong[0] if wrong else ''}.")
 
 

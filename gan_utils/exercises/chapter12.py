@@ -113,7 +113,7 @@ def _steepest(answer: Any) -> None:
 
 @exercise("12.4", praise="A margin makes D lazy, and a lazy D is flat.")
 def _silent(answer: Any) -> None:
-    real = torch.tensor([2.0, 1.5, 0.5, -3.0, 1.2])
+    real = torch.tensor([2.0, 1.5, 0.5, -0.5, 1.2])
     fake = torch.tensor([-2.0, -0.5, 3.0, 2.5, 0.8, 0.4, -0.9])
     given, wanted = run_answer(answer, real.clone(), fake.clone()), 4 / 12
     wrong = {

@@ -121,7 +121,7 @@ def _power_iteration(answer: Any) -> None:
     wrong = {
         "That is the root of the sum of all squares. It bounds the spectral norm, but is larger.": math.sqrt(6),
         "That is the largest entry. A matrix can stretch more than that.": 2.0,
-        "That is an eigenvalue of W, which says nothing of how W stretches: use both W and its transpose.": 1.0,
+        "That is an eigenvalue of W, which says nothing of how W stretches: v is W^T u, and then u is W v.": 1.0,
         "That is the square of it, the largest eigenvalue of W^T W. Return u^T W v, with both of length one.": exact**2,
     }
     for message, value in wrong.items():
@@ -138,7 +138,8 @@ def _power_iteration(answer: Any) -> None:
         "After one round yours still uses the old u. Move v, then u, then return u^T W v.",
     )
     expect(
-        close(once, math.sqrt(29 / 5)), f"After one round from u = (1, 0) it is {math.sqrt(29 / 5):.4f}; yours: {once}."
+        close(once, math.sqrt(29 / 5)),
+        f"After one round from u = (1, 0) it is {math.sqrt(29 / 5):.4f}; yours: {once}. Write the rounds: no decomposition.",
     )
     wide = run_answer(answer, torch.tensor([[0.0, 3.0, 0.0], [1.0, 0.0, 0.0]]), torch.tensor([0.6, 0.8]), 50)
     expect(close(wide, 3.0), f"For a matrix of 2 x 3 with singular values 3 and 1 it should be 3; yours gives {wide}.")

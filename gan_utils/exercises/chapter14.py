@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_utils.exercises.framework import close, exercise, expect, run_answer
+from gan_utils.exercises.framework import close, exercise, expect, listed, run_answer
 
 
 @exercise(
@@ -79,9 +79,7 @@ def _closeness(answer: Any) -> None:
         not close(given, (-apart.sum(1)).exp()),
         "Sum after exp: each neighbour counts by itself. Yours adds up all distances first, so one far sample hides the rest.",
     )
-    expect(
-        close(given, wanted), f"The first sample should score {wanted[0].tolist()}; yours scores {given[0].tolist()}."
-    )
+    expect(close(given, wanted), f"The first sample should score {listed(wanted[0])}; yours scores {listed(given[0])}.")
 
 
 def _coin(a: float, m: int) -> Tensor:
@@ -131,11 +129,11 @@ def _gap(answer: Any) -> None:
     real = torch.tensor([[1.0, 0.0, 2.0], [3.0, 1.0, 0.0]])
     fake = torch.tensor([[0.0, 0.5, 4.0], [1.0, 1.5, 1.0]])
     given = torch.as_tensor(run_answer(answer, real.clone(), fake.clone())).detach()
-    apart = real.mean(0) - fake.mean(0)
+    apart, squares = real.mean(0) - fake.mean(0), (real - fake).square()
     wanted = apart.square().sum()
     expect(given.ndim == 0, f"Return one number; yours has shape {list(given.shape)}.")
     expect(
-        not close(given, (real - fake).square().sum(1).mean()) and not close(given, (real - fake).square().mean()),
+        not any(close(given, paired) for paired in (squares.sum(1).mean(), squares.mean(), squares.sum())),
         "You compared sample with sample. First take the mean over each batch, then compare the two means.",
     )
     expect(not close(given, apart.norm()), "That is the distance. The loss is its square.")

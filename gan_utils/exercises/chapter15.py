@@ -78,7 +78,10 @@ _CASES = [
     *((_SADDLE, 0.5), (-_WORST, 3.0), (_DAMPED, 1.0)),
 ]
 _NEAR_MISSES = [
-    (lambda J, g: _attracts(J), "These are the eigenvalues of J alone: gamma does not enter. Add the second part."),
+    (
+        lambda J, g: _attracts(J),
+        "Your answers are those of J alone. Is the second part there, as a product of matrices? And eigvals, not eigvalsh.",
+    ),
     (lambda J, g: _attracts(J - 2 * g * J.T @ J), "A factor 2 too many: the gradient of half |J w|^2 is J^T J w."),
     (lambda J, g: _attracts(J - g / 2 * J.T @ J), "A factor 1/2 too many: the gradient of half |J w|^2 is J^T J w."),
     (
@@ -100,7 +103,7 @@ def _consensus_attracts(answer: Any) -> None:
     given = []
     for jacobian, gamma in _CASES:
         says = run_answer(answer, jacobian.clone(), gamma)
-        ok = isinstance(says, bool) or (isinstance(says, Tensor) and says.dtype == torch.bool and says.ndim == 0)
+        ok = getattr(says, "dtype", type(says)) in (bool, torch.bool) and getattr(says, "ndim", 0) == 0
         expect(ok, f"Return True or False; yours is {_shown(says)}.")
         given.append(bool(says))
     wanted = [_attracts(J - g * J.T @ J) for J, g in _CASES]

@@ -11,7 +11,7 @@ from torch import Tensor
 from gan_utils.exercises.framework import close, exercise, expect, run_answer
 
 _Z = torch.tensor([[0.0, 0.0], [2.0, 4.0], [1.0, 0.0], [3.0, 0.0], [2.0, 3.0], [-1.0, 1.0]])
-_POINT = torch.tensor([4, 4, 1, 1, 1, 7])  # groups of two, three and one; numbers need not be consecutive
+_POINT = torch.tensor([4, 4, 7, 7, 7, 1])  # groups of two, three and one; numbers need not be consecutive
 
 
 @exercise("16.1", praise="It never asks where the points are, and so cannot know whether they are modes of the data.")
@@ -45,6 +45,7 @@ def _least_reconstruction(answer: Any) -> None:
         not close(given, torch.stack(nearest).sum() / n),
         "You let the encoder answer with one of the latents themselves. The mean of the group is better.",
     )
+    expect(not given.isnan(), "NaN: a group of one has the variance 0, but divided by one less than its size.")
     expect(close(given, left.sum() / n), f"Here it should be {float(left.sum() / n):.3f}; yours is {float(given):.3f}.")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_utils.exercises.framework import close, exercise, expect, run_answer
+from gan_utils.exercises.framework import close, exercise, expect, listed, run_answer
 
 _P = torch.tensor([0.6, 0.2, 0.0, 0.5])  # the third place has fakes only, the fourth data only
 _Q = torch.tensor([0.2, 0.6, 0.5, 0.0])
@@ -36,7 +36,7 @@ def _best_d(answer: Any) -> None:
     }
     for message, value in wrong.items():
         expect(not close(given, value), message)
-    expect(close(given, wanted), f"With labels .9 and .2 D* should be {wanted.tolist()}; yours is {given.tolist()}.")
+    expect(close(given, wanted), f"With labels .9 and .2 D* should be {listed(wanted)}; yours is {listed(given)}.")
     plain = run_answer(answer, _P.clone(), _Q.clone(), 1.0, 0.0)
     expect(close(plain, _P / (_P + _Q)), "Right for labels .9 and .2, but with labels 1 and 0 it is not p / (p + q).")
 
@@ -90,7 +90,7 @@ def _half_life(answer: Any) -> None:
         expect(not close(given, value, atol=1e-5, rtol=1e-5), message)
     expect(
         close(given, 0.5**0.1, atol=1e-5, rtol=1e-5),
-        f"beta to the power of 10 should be a half; yours gives {given}.",
+        f"beta to the power of 10 should be a half; your beta is {given}.",
     )
     expect(
         close(run_answer(answer, 1.0), 0.5, atol=1e-5),

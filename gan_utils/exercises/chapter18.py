@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gan_utils.exercises.framework import close, exercise, expect, run_answer
+from gan_utils.exercises.framework import close, exercise, expect, listed, run_answer
 
 _REAL = torch.tensor([2.0, -1.0, 0.5])
 _FAKE = torch.tensor([-1.0, 0.0, 3.0])
@@ -37,12 +37,14 @@ def _relativistic(answer: Any) -> None:
             _REAL - _FAKE
         ),
         "That is the logarithm of the probability; D minimises, so the sign must turn.": -wanted,
+        "That is D's half and G's together. Return D's alone.": wanted + softplus(_REAL - _FAKE),
         "That is the difference alone, which has no bottom: pass it through the softplus.": _FAKE - _REAL,
     }
     for message, value in wrong.items():
         expect(not close(given, value), message)
-    expect(close(given, wanted), f"The three pairs cost {wanted.tolist()}; yours gives {given.tolist()}.")
-    far = run_answer(answer, torch.tensor([-200.0]), torch.tensor([200.0]))
+    expect(close(given, wanted), f"The three pairs cost {listed(wanted)}; yours gives {listed(given)}.")
+    far = run_answer(answer, torch.tensor([-200.0], requires_grad=True), torch.tensor([200.0]))
+    expect(far.requires_grad, "The values are right, but no gradient can flow: D learns nothing from such a loss.")
     expect(
         close(far, torch.tensor([400.0])),
         "Right, but not for scores that are far apart: the exponential overflows, or its logarithm does. Use softplus.",
@@ -85,6 +87,8 @@ def _schedule(answer: Any) -> None:
         "That is a quarter of a cosine wave, which ends at its steepest. Take half a wave, so that both ends are level.",
     )
     expect(close(quarter, wanted), f"At a quarter of the way it should be {wanted:.3f}; yours gives {quarter}.")
+    other = run_answer(answer, 4.0, 30, 30)
+    expect(close(other, 0.4), f"Right for gamma 10, but gamma 4 should end at a tenth of it, 0.4; yours gives {other}.")
 
 
 def _table() -> dict[frozenset[str], float]:
@@ -107,6 +111,8 @@ def _effect(answer: Any) -> None:
         "That is the mean with the piece. Subtract the mean without it.": sum(having) / 4,
         "The sign: with the piece minus without it.": -wanted,
         "That is a sum over the four pairs. Take their mean.": 4 * wanted,
+        "That is half of it. Each mean is over four combinations; subtract that of those without the piece, not of all.": wanted
+        / 2,
     }
     for message, value in wrong.items():
         expect(not close(given, value), message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import comb, exp
+from math import ceil, comb, exp, floor
 from typing import Any
 
 from gan_utils.exercises.framework import close, exercise, expect, run_answer
@@ -10,7 +10,13 @@ from gan_utils.exercises.framework import close, exercise, expect, run_answer
 
 @exercise("19.1", praise="At equal steps it would have had more than twice the compute.")
 def _steps_for(answer: Any) -> None:
-    for cost, plain, looks in ((2.07, 5_000, 40), (5.5, 3_000, 12), (0.8, 1_000, 10), (60.0, 1_000, 40)):
+    for cost, plain, looks in (
+        (2.07, 5_000, 40),
+        (5.5, 3_000, 12),
+        (0.8, 1_000, 10),
+        (3.0, 1_000, 20),
+        (60.0, 1_000, 40),
+    ):
         given, wanted = run_answer(answer, cost, plain, looks), looks * max(1, round(plain / cost / looks))
         if close(given, wanted):
             continue
@@ -23,6 +29,11 @@ def _steps_for(answer: Any) -> None:
         expect(
             not close(given, plain / cost) and not close(given, round(plain / cost)),
             f"{said} the steps do not divide into looks. Round the steps from one look to the next.",
+        )
+        expect(
+            plain / cost < looks
+            or given not in (looks * floor(plain / cost / looks), looks * ceil(plain / cost / looks)),
+            f"{said} you round always down, or always up. Take the nearest number of steps from one look to the next.",
         )
         expect(
             float(given) > 0,
@@ -51,6 +62,11 @@ def _expected_best(answer: Any) -> None:
             not close(given, sum((1 - (1 - up_to[k]) ** m) for k in range(n)) / n),
             f"{said}: all m are at most k with probability F(k) to the power m; you took that any of them is.",
         )
+        below = [0.0, *up_to]
+        expect(
+            not close(given, sum(1 - below[k] ** m for k in range(n)) / n),
+            f"{said}: your F(k) stops before k. 'At most k' has the weight of k itself in it.",
+        )
         shifted = sum(1 - up_to[k] ** m for k in range(n + 1)) / n - sum(1 - up_to[k] ** m for k in range(1)) / n
         expect(
             not close(given, shifted),
@@ -61,7 +77,7 @@ def _expected_best(answer: Any) -> None:
 
 @exercise("19.3", praise='So "at least one sample" is a low bar: a few strays clear it.')
 def _touched(answer: Any) -> None:
-    for strays, modes in ((10, 8), (250, 1_000), (1, 25), (0, 25)):
+    for strays, modes in ((250, 1_000), (10, 8), (1, 25), (0, 25)):
         given = run_answer(answer, strays, modes)
         missed = (1 - 1 / modes) ** strays
         wanted, said = modes * (1 - missed), f"For {strays} strays and {modes} modes"
@@ -74,7 +90,7 @@ def _touched(answer: Any) -> None:
             f"{said} you count every stray as a new mode. Some fall on one that was touched before.",
         )
         expect(
-            not close(given, modes * (1 - exp(-strays / modes))),
+            not close(given, modes * (1 - exp(-strays / modes)), rtol=1e-5),
             f"{said} that is Poisson's approximation: close, but exp is not needed. Use (1 - 1/K) to the power n.",
         )
         expect(False, f"{said} it should be {wanted:.4f}; yours is {float(given):.4f}.")

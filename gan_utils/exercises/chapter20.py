@@ -34,6 +34,11 @@ def _undominated(answer: Any) -> None:
     expect(kept.any(), "Nothing is left: did you compare each recipe with itself, or call equal ones worse?")
     expect(not kept.all(), "All are left, but recipe 1 is worse than recipe 0 in everything.")
     expect(not torch.equal(kept, ~_LEFT), "True should stand for those that are kept; yours is the other way round.")
+    beats_none = torch.tensor([False, True, False, False, True, False, True])
+    expect(
+        not torch.equal(kept, beats_none),
+        "Yours are the recipes that beat no other. Keep those that no other beats: whose scores stand on which side?",
+    )
     expect(kept[2] and kept[3], "Recipes 2 and 3 are equal, so neither is better in anything. Keep both.")
     expect(
         not kept[5],
@@ -53,7 +58,7 @@ def _seeds_needed(answer: Any) -> None:
         expect(float(given) == int(given), f"For {rate} you return {given}: seeds come whole. Round up.")
         expect(
             given != math.floor(exact) or given == wanted,
-            f"For {rate}: with {given} seeds the interval still begins below {rate}. Round up, not down.",
+            f"For {rate}: with {given} seeds the interval still begins below {rate}. Round up, not down, with z = 1.96.",
         )
         expect(
             rate < 0.85 or given not in (math.ceil(3 / (1 - rate)), math.floor(3 / (1 - rate))),
@@ -63,7 +68,7 @@ def _seeds_needed(answer: Any) -> None:
             given != 1 or wanted == 1,
             "One success of one: Wilson's interval keeps a width there, from about 0.2 to 1.",
         )
-        expect(given == wanted, f"For {rate} it should be {wanted}; yours is {given}.")
+        expect(given == wanted, f"For {rate} it should be {wanted} by Wilson's interval; yours is {given}.")
 
 
 @exercise("20.3", praise="Provided that you can tell a success from a failure: that is what the tests are for.")
@@ -73,7 +78,8 @@ def _chance(answer: Any) -> None:
         tries = math.floor(budget / cost)
         wanted, said = 1 - (1 - rate) ** tries, f"For a rate of {rate}, a cost of {cost:g} and a budget of {budget:g}"
         expect(
-            tries == budget / cost or not close(given, 1 - (1 - rate) ** (budget / cost)),
+            tries == budget / cost
+            or not any(close(given, 1 - (1 - rate) ** n) for n in (budget / cost, math.ceil(budget / cost))),
             f"{said} you count a part of a run as a part of a try. An unfinished run is none: round down.",
         )
         expect(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gan_utils import checks
 
-__all__ = ["Feedback", "Mistake", "check", "close", "exercise", "expect", "names", "run_answer"]
+__all__ = ["Feedback", "Mistake", "check", "close", "exercise", "expect", "listed", "names", "run_answer"]
 
 
 class Mistake(Exception):
@@ -83,7 +83,8 @@ def check(name: str, answer: Any) -> Feedback:
     except Mistake as mistake:
         return Feedback(name, "not yet", str(mistake))
     except Exception as error:
-        return Feedback(name, "not yet", f"The answer could not be used: {type(error).__name__}: {error}")
+        said = f"The answer could not be used: {type(error).__name__}: {error}".rstrip(".")
+        return Feedback(name, "not yet", f"{said}. Has it the type and the shape that the exercise asks for?")
     return Feedback(name, "correct", praise)
 
 
@@ -93,19 +94,41 @@ def expect(condition: bool | Tensor, message: str) -> None:
         raise Mistake(message)
 
 
+def _empty() -> None: ...  # as long as any stub, once compiled
+
+
 def run_answer(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call the learner's function; a stub is "not attempted", an error inside it becomes a :class:`Mistake`."""
+    """Call the learner's function; a stub is "not attempted", an error inside it becomes a :class:`Mistake`.
+
+    It is given copies of plain tensors, so that an answer that works in place spoils neither the check nor later ones.
+    """
     if not callable(function):
-        raise Mistake(f"The answer should be a function; it is {type(function).__name__}.")
+        raise Mistake(
+            f"The answer should be a function; it is {type(function).__name__}. Give the function itself, not called."
+        )
+    code = getattr(function, "__code__", None)
+    numbers = bool(args) and all(isinstance(arg, (int, float)) for arg in args)
+    at = f" (called with {', '.join(map(str, args))})" if numbers else ""
+    args = tuple(arg.clone() if isinstance(arg, Tensor) and not arg.requires_grad else arg for arg in args)
     try:
         result = function(*args, **kwargs)
-    except NotImplementedError:
-        raise _NotAttempted from None
     except Exception as error:
-        raise Mistake(f"Your function raised {type(error).__name__}: {error}") from error
+        own = error.__traceback__.tb_next  # type: ignore[union-attr] - its own `raise`, not one of torch's, is a stub's
+        if isinstance(error, NotImplementedError) and not error.args and (own is None or own.tb_next is None):
+            raise _NotAttempted from None
+        line = own.tb_lineno - code.co_firstlineno + 1 if own and own.tb_frame.f_code is code else 1
+        place = f" in its line {line}" if line > 1 else ""
+        raise Mistake(f"Your function raised {type(error).__name__}{place}: {error}{at}") from error
+    if result is None and code is not None and len(code.co_code) > len(_empty.__code__.co_code):
+        raise Mistake(f"Your function returned None{at}: is there a path through it without a `return`?")
     if result is ... or result is None:
         raise _NotAttempted
     return result
+
+
+def listed(values: Tensor) -> str:
+    """Return the numbers of a tensor as a reader wants to see them in a message."""
+    return "[" + ", ".join(f"{value:.4g}" for value in values.detach().flatten().tolist()) + "]"
 
 
 def close(given: Any, wanted: Any, *, atol: float = 1e-4, rtol: float = 1e-3) -> bool:

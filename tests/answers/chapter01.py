@@ -43,13 +43,16 @@ WRONG = {
         (_kl, "Not the JSD"),
         (_naive_jsd, "without overlap"),
         (_jsd, "where both are zero"),
+        (lambda p, q: (_kl((p + q) / 2, p) + _kl((p + q) / 2, q)) / 2, "KLs are turned"),
     ],
     "1.4": [
         (lambda x, y: (x - y).abs().mean(), "in order of size"),
-        (lambda x, y: (x.mean() - y.mean()).abs(), "between the two means"),
+        (lambda x, y: (x.mean() - y.mean()).abs(), "Take the absolute value"),
         (lambda x, y: (x.sort().values - y.sort().values).square().mean().sqrt(), "W2's cost"),
         (lambda x, y: (x.sort().values - y.sort().values).abs().sum(), "total distance"),
         (lambda x, y: x.sort().values - y.sort().values, "should be one number"),
+        (lambda x, y: (y.sort().values - x.sort().values).mean(), "Take the absolute value"),
+        (lambda x, y: (x[:, None] - y).abs().min(1).values.mean(), "Each y takes one x"),
     ],
     "1.5": [
         (lambda D: D / D.sum(), "spreads its mass"),
@@ -58,5 +61,25 @@ WRONG = {
         (lambda D: D.eq(D.max()).float(), "tied at the top"),
         (lambda D: D.argmax(), "tensor of 4 probabilities"),
         (lambda D: D, "sum to 1"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "1.1": [
+        lambda p_data, p_g: torch.sigmoid(p_data.log() - p_g.log()),
+    ],
+    "1.2": [
+        lambda r, f: (logsigmoid(r).mean() + logsigmoid(-f).mean()).item(),
+    ],
+    "1.3": [
+        lambda p, q: _naive_jsd(p + 1e-12, q + 1e-12),
+    ],
+    "1.4": [
+        lambda x, y: sum(abs(a - b) for a, b in zip(sorted(x.tolist()), sorted(y.tolist()), strict=True)) / len(x),
+    ],
+    "1.5": [
+        lambda D: one_hot(D.argmax(), len(D)),
+        lambda D: D.eq(D.max()) / D.eq(D.max()).sum(),
     ],
 }

@@ -10,7 +10,9 @@ from torch.nn.functional import softplus
 LOG2 = math.log(2)
 
 
-def step_with(*, detach=False, clear=True, simultaneous=False, move_d_twice=False, frozen=False):
+def step_with(
+    *, detach=False, clear=True, simultaneous=False, move_d_twice=False, frozen=False, stays="", tensors=False
+):
     """A training step with the mistakes asked for."""
 
     def step(G, D, opt_g, opt_d, x, z):
@@ -19,8 +21,10 @@ def step_with(*, detach=False, clear=True, simultaneous=False, move_d_twice=Fals
         fake = G(z)
         d_loss = (softplus(-D(x)) + softplus(D(fake.detach() if detach else fake))).mean()
         d_loss.backward(retain_graph=True)
-        early = torch.autograd.grad(softplus(-D(fake)).mean(), list(G.parameters()))
-        opt_d.step()
+        if simultaneous:
+            early = torch.autograd.grad(softplus(-D(fake)).mean(), list(G.parameters()))
+        if stays != "d":
+            opt_d.step()
         if clear:
             opt_g.zero_grad()
             opt_d.zero_grad()
@@ -30,12 +34,18 @@ def step_with(*, detach=False, clear=True, simultaneous=False, move_d_twice=Fals
         if simultaneous:
             for param, slope in zip(G.parameters(), early, strict=True):
                 param.grad = slope
-        opt_g.step()
+        if stays != "g":
+            opt_g.step()
         if move_d_twice:
             opt_d.step()
-        return d_loss.item(), g_loss.item()
+        return (d_loss, g_loss) if tensors else (d_loss.item(), g_loss.item())
 
     return step
+
+
+def slopes_in_place(a):
+    p = a.sigmoid_()
+    return -p, p - 1
 
 
 WRONG = {
@@ -54,6 +64,7 @@ WRONG = {
         (lambda a: softplus(-a).mean(), "one loss a sample"),
         (lambda a: 1 - torch.sigmoid(a), "logarithm is missing"),
         (lambda a: torch.log(1 + torch.exp(-a)), "overflows"),
+        (lambda a: softplus(-a.detach()), "no gradient can flow"),
     ],
     "2.3": [
         (lambda a: (-torch.sigmoid(-a), -torch.sigmoid(a)), "changed places"),
@@ -67,5 +78,25 @@ WRONG = {
         (step_with(detach=True, move_d_twice=True), "D moves twice"),
         (step_with(detach=False, clear=True), "for nothing"),
         (step_with(detach=True, frozen=True), "G does not move"),
+        (step_with(detach=True, stays="d"), "D does not move"),
+        (step_with(detach=True, stays="g"), "G does not move"),
+        (step_with(detach=True, tensors=True), "losses as numbers"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "2.1": [
+        (1.39, -0.69, 0.69),
+    ],
+    "2.2": [
+        lambda a: -torch.nn.functional.logsigmoid(a),
+    ],
+    "2.3": [
+        slopes_in_place,
+        lambda a: [-torch.sigmoid(a), torch.sigmoid(a) - 1],
+    ],
+    "2.4": [
+        step_with(detach=True),
     ],
 }

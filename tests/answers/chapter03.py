@@ -26,18 +26,30 @@ def _two_steps(field, w, h):
     return ahead + h * field(ahead)
 
 
+def _aliased(field, w, h):
+    ahead = w
+    ahead += h * field(w)
+    return w + h * field(ahead)
+
+
+def _in_place(field, w, h):
+    w += h * field(w + h * field(w))
+    return w
+
+
 WRONG = {
     "3.1": [
         (lambda h, slope: 2 * math.pi / (h * slope), "continuous flow"),
         (lambda h, slope: 2 * math.pi / math.atan(h * slope), "simultaneous play"),
         (lambda h, slope: math.pi / (2 * math.asin(h * slope / 2)), "half a turn"),
         (lambda h, slope: 360 / math.asin(h * slope / 2), "in radians"),
-        (lambda h, slope: math.pi / math.asin(h * 0.5 / 2), "both must enter"),
+        (lambda h, slope: math.pi / math.asin(h * 0.5 / 2), "nothing is rounded"),
+        (lambda h, slope: round(math.pi / math.asin(h * slope / 2)), "nothing is rounded"),
     ],
     "3.2": [
         (_matrix(lambda a: [[1.0, a], [-a, 1.0]]), "simultaneous play"),
         (_matrix(lambda a: [[1.0, a], [-a, 1 - a * a]]), "G first"),
-        (_matrix(lambda a: [[1 - a * a, -a], [a, 1.0]]), "high on fakes"),
+        (_matrix(lambda a: [[1 - a * a, -a], [a, 1.0]]), "have changed places"),
         (_matrix(lambda a: [[1 + a * a, a], [a, 1.0]]), "opposite directions"),
         (lambda h, slope: [[1.0, 0.0], [0.0, 1.0]], "shape [2, 2]"),
         (lambda h, slope: torch.tensor([[1 - h * h / 4, h / 2], [-h / 2, 1.0]]), "both arguments"),
@@ -56,5 +68,25 @@ WRONG = {
         (lambda field, w, h: w + h / 2 * (field(w) + field(w + h * field(w))), "Heun"),
         (lambda field, w, h: w + h * field(w + h / 2 * field(w)), "midpoint"),
         (lambda field, w, h: w - h * field(w - h * field(w)), "sign"),
+        (lambda field, w, h: h * field(w + h * field(w)), "the move alone"),
+        (lambda field, w, h: w + h * field(w + field(w)), "a whole field ahead"),
+        (_aliased, "moved twice"),
+        (lambda field, w, h: w + h * field(h * field(w)), "Not yet"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "3.1": [
+        lambda h, slope: 2 * math.pi / math.acos(1 - (h * slope) ** 2 / 2),
+    ],
+    "3.2": [
+        lambda h, slope: torch.tensor([[1.0, h * slope], [0.0, 1.0]]) @ torch.tensor([[1.0, 0.0], [-h * slope, 1.0]]),
+    ],
+    "3.3": [
+        lambda gamma, slope: torch.linalg.eigvals(torch.tensor([[0.0, slope], [-slope, -gamma]])),
+    ],
+    "3.4": [
+        _in_place,
     ],
 }

@@ -48,6 +48,7 @@ WRONG = {
         (lambda x: 1 - x / 127.5, "changed places"),
         (lambda x: (x / 127.5 - 1).flatten(1), "shape should stay"),
         (lambda x: (x.float() - 127.5).sign().to(torch.int8), "no room for fractions"),
+        (lambda x: x.float() / x.max() * 2 - 1, "depend on the batch"),
     ],
     "4.3": [
         (lambda x, real: torch.cdist(x, x).mean() / torch.cdist(real, real).mean(), "distance to itself"),
@@ -65,5 +66,23 @@ WRONG = {
         (partial_kl, "sum to 0.6"),
         (lambda fake, real: (kl(fake, torch.ones(11)), share(fake)), "a tenth"),
         (lambda fake, real: kl(fake, real), "two numbers"),
+        (lambda fake, real: (share(fake), kl(fake, real)), "divergence first"),
+        (lambda fake, real: (fake[:10] / fake[:10].sum(), share(fake)), "should be one number"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "4.1": [
+        lambda *widths: sum(a * b + b for a, b in pairwise(widths)),
+    ],
+    "4.2": [
+        lambda x: (x - 127.5) / 127.5,
+    ],
+    "4.3": [
+        lambda x, real: (torch.pdist(x).mean() / torch.pdist(real).mean()).item(),
+    ],
+    "4.4": [
+        lambda fake, real: [kl(fake, real).item(), share(fake).item()],
     ],
 }

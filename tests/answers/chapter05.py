@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 
@@ -13,6 +14,13 @@ def angle_of(a, b):
 
 def slerp(a, b, t, angle):
     return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+
+
+def slerp_in_place(a, b, t):
+    angle = angle_of(a, b)
+    a *= torch.sin((1 - t) * angle)
+    b *= torch.sin(t * angle)
+    return a.add_(b).div_(torch.sin(angle))
 
 
 def unit(a):
@@ -58,5 +66,21 @@ WRONG = {
         (lambda counts, p: torch.xlogy(counts, counts / p).sum(), "divide the counts"),
         (lambda counts, p: torch.xlogy(shares(counts), shares(counts) / p), "sum over the digits"),
         (lambda counts, p: torch.xlogy(shares(counts + 1), shares(counts + 1) / p).sum(), "Not right"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "5.1": [
+        [np.int64(64 * 64 * 49), 32_768, 128.0],
+    ],
+    "5.2": [
+        lambda n, k, s, p: torch.nn.ConvTranspose2d(1, 1, k, s, p)(torch.zeros(1, 1, n, n)).shape[-1],
+    ],
+    "5.3": [
+        slerp_in_place,
+    ],
+    "5.4": [
+        lambda counts, p: np.float32(torch.nn.functional.kl_div(p.log(), shares(counts), reduction="sum")),
     ],
 }

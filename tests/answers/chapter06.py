@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 
@@ -30,6 +31,17 @@ WRONG = {
         (lambda x, means, std: good(x, means, std) > len(x) / 20, "at least, not more than"),
         (lambda x, means, std: good(x, means, std), "True or False"),
         (lambda x, means, std: (good(x, means, std) >= len(x) / 20).sum(), "an entry for each"),
+        (
+            lambda x, means, std: (torch.cdist(x, means) < 3 * std).sum(0) >= len(x) / len(means) / 4,
+            "good for the nearest only",
+        ),
+        (
+            lambda x, means, std: (
+                torch.bincount(torch.cdist(x, means).argmin(1)[torch.cdist(x, means).amin(1) < 3 * std])
+                >= len(x) / len(means) / 4
+            ),
+            "needs its False too",
+        ),
     ],
     "6.2": [
         (lambda period, every, looks: looks, "count looks"),
@@ -38,6 +50,12 @@ WRONG = {
         (lambda period, every, looks: (modes(period, every, looks).diff() != 0).sum(), "modulo 8"),
         (lambda period, every, looks: (modes(period, every, looks).diff() % 8).sum(), "at most one hop"),
         (lambda period, every, looks: 0, "that is 10 hops"),
+        (
+            lambda period, every, looks: sum(
+                a != b for a, b in pairwise(round(8 * every * i / period) % 8 for i in range(looks))
+            ),
+            "round down, look at 0",
+        ),
     ],
     "6.3": [
         (lambda rate: math.log(0.05) / math.log(1 - rate), "round up"),
@@ -53,5 +71,17 @@ WRONG = {
         (lambda angle: -steps(angle).sum() / (2 * math.pi), "sign is turned"),
         (lambda angle: steps(angle).abs().sum() / (2 * math.pi), "length of the path"),
         (lambda angle: -((angle.diff().abs() > math.pi) * angle.diff().sign()).sum(), "how often it passes pi"),
+        (lambda angle: (angle.diff() % (2 * math.pi)).sum() / (2 * math.pi), "a long one forward"),
+        (lambda angle: (steps(angle).sum() / (2 * math.pi)).round(), "how often it passes pi"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "6.3": [
+        lambda rate: next(n for n in range(1, 1_000) if (1 - rate) ** n <= 0.05),
+    ],
+    "6.4": [
+        lambda angle: (torch.atan2(angle.diff().sin(), angle.diff().cos()).sum() / (2 * math.pi)).item(),
     ],
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 normal = torch.distributions.Normal(0.0, 1.0)
@@ -47,6 +49,7 @@ WRONG = {
         (lambda x, radius: torch.tensor(3.0), "unequal size"),
         (lambda x, radius: 1 / near(x, 0.5).mean(), "keep to themselves: 6"),
         (lambda x, radius: 1 / near(x, radius).mean(1), "one number"),
+        (lambda x, radius: 1 / (torch.cdist(x, x) < radius).mean(), "raised "),
     ],
     "7.2": [
         (lambda known: known[torch.ones_like(known).tril().bool()].mean(), "counted the diagonal"),
@@ -56,6 +59,8 @@ WRONG = {
         (by_rows, "within each row"),
         (lambda known: known[-1, :-1].mean(), "last row alone"),
         (lambda known: known[old(known)], "one number"),
+        (lambda known: known.tril(-1).sum() / len(known), "divide by the number of entries"),
+        (lambda known: (known.sum() - known.trace()) / 6, "Here the old entries"),
     ],
     "7.3": [
         (lambda p, q, m: (p - q).abs().sum(), "left out the half"),
@@ -65,6 +70,7 @@ WRONG = {
         (lambda p, q, m: 1 - (1 - tv(p, q)) ** m, "only a bound"),
         (lambda p, q, m: tv(p**m, q**m), "packs of equal samples"),
         (squared_twice, "not for three"),
+        (lambda p, q, m: (p - q).abs().max(), "half the sum of |p - q|"),
     ],
     "7.4": [
         (lambda gap, slope, below: normal.cdf(quantile(below) + gap / slope), "Subtract what lies below"),
@@ -72,5 +78,18 @@ WRONG = {
         (lambda gap, slope, below: normal.cdf(torch.tensor(below + gap / slope)) - below, "first find its quantile"),
         (lambda gap, slope, below: normal.cdf(torch.tensor(gap / slope)) - 0.5, "even shares only"),
         (lambda gap, slope, below: gap / slope, "distance between latents"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "7.1": [
+        lambda x, radius: len(x) ** 2 / float((torch.cdist(x, x) < radius).sum()),
+    ],
+    "7.2": [
+        lambda known: known[tuple(torch.tril_indices(*known.shape, -1))].mean(),
+    ],
+    "7.4": [
+        lambda gap, slope, below: (1 + math.erf((quantile(below).item() + gap / slope) / math.sqrt(2))) / 2 - below,
     ],
 }

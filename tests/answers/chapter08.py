@@ -43,6 +43,7 @@ WRONG = {
         (poisson, "Poisson"),
         (lambda w, n, least: torch.tensor([modes_with(p, n, least) for p in w[:, None]]), "one number"),
         (lambda w, n, least: (1 - (1 - w) ** (n // least)).sum(), "it is 1.442"),
+        (lambda w, n, least: torch.distributions.Binomial(n, w).cdf(torch.tensor(least)), "raised NotImplementedError"),
     ],
     "8.3": [
         (lambda counts: luck(counts, tail=torch.special.gammainc), "lower tail"),
@@ -57,13 +58,41 @@ WRONG = {
         ),
         (lambda counts: luck(counts, careless=True), "0 log 0"),
         (lambda counts: counts / counts.sum(), "one number"),
+        (
+            lambda counts: torch.special.gammaincc(
+                torch.tensor(1.5),
+                counts.sum() * torch.special.xlogy(counts / counts.sum(), counts / counts.sum()).sum(),
+            ),
+            "NaN: a KL",
+        ),
+        (
+            lambda counts: torch.special.gammaincc(
+                torch.tensor(1.5),
+                counts.sum() * torch.special.xlogy(counts / counts.sum(), 4 * counts / counts.sum()).sum(),
+            ),
+            "Right for four modes",
+        ),
     ],
     "8.4": [
         (lambda counts, n, w: (counts > n * w / 4).sum(), "use >="),
         (lambda counts, n, w: (counts >= counts.sum() * w / 4).sum(), "of the good samples"),
         (lambda counts, n, w: (counts >= n / len(w) / 4).sum(), "modes as equal"),
-        (lambda counts, n, w: (counts >= n * w).sum(), "whole fair share"),
+        (lambda counts, n, w: (counts >= n * w).sum(), "12.5 of 100 samples"),
         (lambda counts, n, w: (counts >= 5).sum(), "needs 6.25"),
         (lambda counts, n, w: counts >= n * w / 4, "one number of modes"),
+        (lambda counts, n, w: (counts >= n * w / 4).float().mean(), "not a share of them"),
+        (lambda counts, n, w: (counts >= n / 4).sum(), "12.5 of 100 samples"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "8.2": [
+        lambda w, n, least: sum(
+            1 - torch.distributions.Binomial(n, p).log_prob(torch.arange(least)).exp().sum().item() for p in w
+        ),
+    ],
+    "8.4": [
+        lambda counts, n, w: float((4 * counts / n >= w).sum()),
     ],
 }

@@ -47,6 +47,15 @@ WRONG = {
             "use <=, not <",
         ),
         (lambda real, fake, k: inside(real, fake, k).any(0), "one number"),
+        (
+            lambda real, fake, k: (
+                (torch.cdist(real, fake) <= torch.cdist(real, real).topk(k + 1, dim=1).values[:, -1:])
+                .any(0)
+                .float()
+                .mean()
+            ),
+            "For the test points",
+        ),
     ],
     "9.2": [
         (lambda kernel: entropy(shares(kernel)), "That is the entropy"),
@@ -80,5 +89,17 @@ WRONG = {
         (lambda real, fake: differ(real, fake, variance=lambda n, m: 1 / (n + m)).float().mean(), "add up"),
         (lambda real, fake: differ(real, fake, errors=4).float().mean(), "For the test counts"),
         (lambda real, fake: differ(real, fake), "one share"),
+        (lambda real, fake: differ(real, fake, errors=1.645).float().mean(), "1.77 standard errors"),
+        (lambda real, fake: differ(real, fake, variance=lambda n, m: 1 / n).float().mean(), "1.77 standard errors"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "9.1": [
+        lambda real, fake, k: inside(real, fake, k).any(0).float().mean().item(),
+    ],
+    "9.3": [
+        lambda names: 90 / ((names[:, None] == names).sum() - len(names)),
     ],
 }

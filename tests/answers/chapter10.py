@@ -53,3 +53,17 @@ WRONG = {
         (lambda counts: 2 ** entropy(counts), "2 to the power"),
     ],
 }
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "10.1": [
+        lambda digits: 100 * digits[:, 0] + 10 * digits[:, 1] + digits[:, 2],
+    ],
+    "10.2": [
+        lambda a, b, c: 1000 * (1 - len(a) / 10) * (1 - len(b) / 10) * (1 - len(c) / 10),
+        lambda a, b, c: torch.tensor([10 - len(lost) for lost in (a, b, c)]).prod(),
+    ],
+    "10.3": [
+        lambda n, k: sum((1 - 1 / k) ** i for i in range(n)),
+    ],
+}

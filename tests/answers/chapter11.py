@@ -19,14 +19,17 @@ WRONG = {
         (lambda real, own: max(own, max(real) + (max(real) - min(real)) / 2), "half of the whole range"),
         (lambda real, own: max(own, 2 * max(real) - median(real)), "halve it"),
         (lambda real, own: max(real) + (max(real) - median(real)) / 2, "large enough"),
+        (lambda real, own: max(own, max(real) + (max(real) - real[2]) / 2), "it is 0.230"),
     ],
     "11.2": [
         (lambda due, got: (got < due / 4).sum(), "counts modes"),
         (lambda due, got: got[got < due / 4].sum(), "what the fakes make"),
         (lambda due, got: (got < due / 4).float().mean(), "share of the modes"),
         (lambda due, got: due[got < 0.25].sum(), "of their *due*"),
-        (lambda due, got: due[got == 0].sum(), "never made"),
+        (lambda due, got: due[got == 0].sum(), "as good as missing"),
         (lambda due, got: due[got >= due / 4].sum(), "*not* missing"),
+        (lambda due, got: due[got < due / 4].mean(), "it is 0.45"),
+        (lambda due, got: due[got < 1 / len(due) / 4].sum(), "it is 0.45"),
     ],
     "11.3": [
         (lambda k, most: round((k + 1) / most + 0.5), "not the rate"),

@@ -63,5 +63,19 @@ WRONG = {
         (lambda real, fake: (real >= 1).float().mean(), "share of the real samples"),
         (lambda real, fake: (fake <= -1).float().mean(), "share of the fakes"),
         (lambda real, fake: silent(real, fake), "Three of 5 real samples"),
+        (lambda real, fake: (torch.cat([real, fake]).abs() >= 1).float().mean(), "Three of 5 real samples"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "12.1": [
+        lambda b, target: b.sub_(target).neg_(),
+    ],
+    "12.2": [
+        lambda real, fake: torch.stack([torch.sigmoid(real - b).mean() for b in fake]),
+    ],
+    "12.4": [
+        lambda real, fake: ((real > 1).sum() + (fake < -1).sum()).item() / (len(real) + len(fake)),
     ],
 }

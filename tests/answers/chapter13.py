@@ -23,6 +23,13 @@ def iterated(W, u, iterations, finish=lambda W, u, v: u @ W @ v):
     return finish(W, u, v)
 
 
+def transposed(W, u, iterations):
+    for _ in range(iterations):
+        v = normalize(W @ u, dim=0)
+        u = normalize(W.T @ v, dim=0)
+    return u @ W @ v
+
+
 def old_u(W, u, iterations):
     for _ in range(iterations):
         before, v = u, normalize(W.T @ u, dim=0)
@@ -71,6 +78,8 @@ WRONG = {
         (lambda W, u, iterations: iterated(W, u, 1), "whatever `iterations` says"),
         (old_u, "old u"),
         (lambda W, u, iterations: W.sum(), "is 2.4142"),
+        (lambda W, u, iterations: torch.linalg.matrix_norm(W, 2), "no decomposition"),
+        (transposed, "an eigenvalue of W"),
     ],
     "13.4": [
         (lambda gamma, scale: gamma, "Unchanged"),
@@ -79,5 +88,12 @@ WRONG = {
         (lambda gamma, scale: gamma / scale, "the square is missing"),
         (lambda gamma, scale: gamma * scale**3, "should become 200"),
         (lambda gamma, scale: 100 * gamma, "Right for a factor of 10"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "13.2": [
+        lambda real, fake, u: torch.stack([w * x + (1 - w) * y for x, y, w in zip(real, fake, u, strict=True)]),
     ],
 }

@@ -59,5 +59,16 @@ WRONG = {
         (lambda real, fake: (real.mean(0) - fake.mean(0)).abs().sum(), "absolute values"),
         (lambda real, fake: (real.mean(0) - fake.mean(0)).sum().square(), "they cancel"),
         (lambda real, fake: (real.mean(0) - fake.sum(0) / 2).square().sum(), "longer than the other"),
+        (lambda real, fake: (real - fake).square().sum(), "sample with sample"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "14.2": [
+        lambda M: torch.cdist(M.transpose(0, 1), M.transpose(0, 1), p=1).neg().exp().sum(2).T - 1,
+    ],
+    "14.4": [
+        lambda real, fake: float((real.mean(0) - fake.mean(0)).norm() ** 2),
     ],
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 
@@ -28,9 +29,13 @@ WRONG = {
         (lambda theta, psi, h, K, through: theta + h * (psi - 2 * K * h * theta), "counts as a number"),
         (lambda theta, psi, h, K, through: theta, "K 4"),
         (lambda theta, psi, h, K, through: theta + h * (psi - 2 * through * K * h * theta), "Without differentiating"),
+        (
+            lambda theta, psi, h, K, through: theta + h * (psi - 2 * K * h * theta) if through else None,
+            "returned None (called with 2.0, 3.0, 0.1, 4, False)",
+        ),
     ],
     "15.3": [
-        (lambda J, gamma: attracts(J), "of J alone"),
+        (lambda J, gamma: attracts(J), "eigvals, not eigvalsh"),
         (lambda J, gamma: attracts(J - 2 * gamma * J.T @ J), "factor 2"),
         (lambda J, gamma: attracts(J - gamma / 2 * J.T @ J), "factor 1/2"),
         (lambda J, gamma: attracts(J - gamma * J.T @ J, every=False), "not enough"),
@@ -40,5 +45,14 @@ WRONG = {
         (lambda J, gamma: not attracts(J - gamma * J.T @ J), "other way round"),
         (lambda J, gamma: True, "you say otherwise"),
         (lambda J, gamma: torch.linalg.eigvals(J - gamma * J.T @ J), "True or False"),
+        (lambda J, gamma: bool((torch.linalg.eigvalsh(J - gamma * J.T @ J) < 0).all()), "eigvals, not eigvalsh"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "15.3": [
+        lambda J, gamma: (torch.linalg.eigvals(J - gamma * J @ J.T).real < 0).all(),
+        lambda J, gamma: np.linalg.eigvals((J - gamma * J.T @ J).numpy()).real.max() < 0,
     ],
 }

@@ -58,6 +58,14 @@ WRONG = {
         ),
         (lambda z, point: z.var(0), "one number"),
         (lambda z, point: 1.0, "Here it should be"),
+        (
+            lambda z, point: sum(len(g) * apart(g) / (len(g) - 1) for g in groups(z, point)) / len(z),
+            "NaN: a group of one",
+        ),
+        (
+            lambda z, point: sum(apart(z[point == q]) for q in range(int(point.max())) if (point == q).any()) / len(z),
+            "Here it should be",
+        ),
     ],
     "16.2": [
         (lambda z1, z2, x1, x2: per_pair(z1, z2).mean() / per_pair(x1, x2).mean(), "ratio of means"),
@@ -79,5 +87,15 @@ WRONG = {
         (lambda p: -(p / len(p) * (p / p.sum(0)).log()).sum(), "0 log 0"),
         (lambda p: left(p) if (p.sum(0) > 0).all() else 0.0, "that nobody makes"),
         (by_mode, "one number"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "16.1": [
+        lambda z, point: (z - torch.stack([z[point == q].mean(0) for q in point])).square().sum(1).mean(),
+    ],
+    "16.2": [
+        lambda *pair: (1 / ratio(*pair).mean() + 1e-6).item(),
     ],
 }

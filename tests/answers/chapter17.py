@@ -54,5 +54,25 @@ WRONG = {
         (lambda t, std, steps: std * max(0.0, 1 - t / steps) ** 2, "three quarters"),
         (lambda t, std, steps: max(0.0, 1 - t / steps), "should be 0.4"),
         (lambda t, std, steps: std * abs(1 - t / steps), "Long after"),
+        (
+            lambda t, std, steps: std * (1 - t / steps) if t <= steps else None,
+            "returned None (called with 1500, 0.4, 1000)",
+        ),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "17.1": [
+        lambda p, q, real, fake: fake + (real - fake) * p / (p + q),
+    ],
+    "17.2": [
+        lambda average, params, beta: {k: torch.lerp(params[k], average[k], beta) for k in average},
+    ],
+    "17.3": [
+        lambda h: math.exp(-math.log(2) / h),
+    ],
+    "17.4": [
+        lambda t, std, steps: std * (1 - t / steps) if t < steps else 0,
     ],
 }

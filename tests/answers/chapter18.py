@@ -28,6 +28,8 @@ WRONG = {
         (lambda real, fake: softplus(fake - real[:, None]), "return 3 numbers"),
         (lambda real, fake: (1 + (fake - real).exp()).log(), "far apart"),
         (lambda real, fake: softplus(2 * (fake - real)), "three pairs cost"),
+        (lambda real, fake: softplus(fake - real) + softplus(real - fake), "G's together"),
+        (lambda real, fake: softplus(fake - real).detach(), "no gradient can flow"),
     ],
     "18.2": [
         (lambda gamma, old, new: gamma, "Unchanged"),
@@ -46,6 +48,7 @@ WRONG = {
         (lambda gamma, t, steps: gamma, "At the last step"),
         (lambda gamma, t, steps: half_wave(gamma, t, steps) / 2, "At step 0"),
         (lambda gamma, t, steps: half_wave(gamma, t, steps) if t in (0, steps) else gamma, "quarter of the way"),
+        (lambda gamma, t, steps: half_wave(10.0, t, steps), "gamma 4"),
     ],
     "18.4": [
         (lambda table, piece: table[frozenset({piece})] - table[frozenset()], "adds to nothing"),
@@ -66,5 +69,22 @@ WRONG = {
             lambda table, piece: mean(table, lambda key: "R1" in key) - mean(table, lambda key: "R1" not in key),
             "Right for R1",
         ),
+        (lambda table, piece: sum(v if piece in key else -v for key, v in table.items()) / 8, "half of it"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "18.1": [
+        lambda real, fake: -torch.nn.functional.logsigmoid(real - fake),
+    ],
+    "18.2": [
+        lambda gamma, old, new: gamma * new**2 / old**2,
+    ],
+    "18.3": [
+        lambda gamma, t, steps: gamma * (0.1 + 0.9 * math.cos(math.pi * t / steps / 2) ** 2),
+    ],
+    "18.4": [
+        lambda table, piece: sum(table[key | {piece}] - table[key] for key in table if piece not in key) / 4,
     ],
 }

@@ -17,6 +17,7 @@ WRONG = {
         (lambda cost, plain, looks: round(plain / cost), "do not divide into looks"),
         (lambda cost, plain, looks: looks * round(plain / cost / looks), "at least one step"),
         (lambda cost, plain, looks: looks, "it should be"),
+        (lambda cost, plain, looks: looks * max(1, int(plain / cost / looks)), "Take the nearest"),
     ],
     "19.2": [
         (lambda p, n, m: p, "on average"),
@@ -25,6 +26,7 @@ WRONG = {
         (lambda p, n, m: sum(1 - (1 - up_to(k, p, n)) ** m for k in range(n)) / n, "any of them is"),
         (lambda p, n, m: sum(1 - up_to(k, p, n) ** m for k in range(1, n)) / n, "a step late"),
         (lambda p, n, m: 1.0, "it should be"),
+        (lambda p, n, m: sum(1 - up_to(k - 1, p, n) ** m for k in range(n)) / n, "weight of k itself"),
     ],
     "19.3": [
         (lambda strays, modes: 1 - (1 - 1 / modes) ** strays, "one mode's chance"),
@@ -32,5 +34,20 @@ WRONG = {
         (lambda strays, modes: min(strays, modes), "every stray as a new mode"),
         (lambda strays, modes: modes * (1 - exp(-strays / modes)), "Poisson"),
         (lambda strays, modes: 0.0, "it should be"),
+        (lambda strays, modes: modes * (1 - (1 / modes) ** strays), "it should be"),
+        (lambda strays, modes: round(modes * (1 - (1 - 1 / modes) ** strays)), "it should be"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "19.1": [
+        lambda cost, plain, looks: float(round(plain / cost / looks) * looks or looks),
+    ],
+    "19.2": [
+        lambda p, n, m: sum(k * (up_to(k, p, n) ** m - up_to(k - 1, p, n) ** m) for k in range(n + 1)) / n,
+    ],
+    "19.3": [
+        lambda strays, modes: modes - modes * ((modes - 1) / modes) ** strays,
     ],
 }

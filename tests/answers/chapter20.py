@@ -25,6 +25,10 @@ WRONG = {
         (lambda s: s, "one True or False"),
         (lambda s: torch.tensor([True, False, True, True, False, False, False]), "far the best"),
         (lambda s: torch.tensor([True, False, True, True, True, False, True]), "It should be"),
+        (
+            lambda s: ~beaten(s, lambda other, own: (other >= own).all(-1) & (other > own).any(-1)).any(0),
+            "beat no other",
+        ),
     ],
     "20.2": [
         (lambda rate: 1.96**2 * rate / (1 - rate), "seeds come whole"),
@@ -46,5 +50,16 @@ WRONG = {
         ),
         (lambda rate, cost, budget: rate ** (budget // cost), "all succeed"),
         (lambda rate, cost, budget: 0.5, "it should be"),
+        (lambda rate, cost, budget: 1 - (1 - rate) ** math.ceil(budget / cost), "unfinished run"),
+    ],
+}
+
+# Right in a style of their own.
+ALSO_RIGHT = {
+    "20.2": [
+        lambda rate: torch.tensor(math.floor(1.96**2 * rate / (1 - rate)) + 1),
+    ],
+    "20.3": [
+        lambda rate, cost, budget: 1 - math.prod([1 - rate] * int(budget / cost)),
     ],
 }
