@@ -10,7 +10,7 @@ import pytest
 import gan_utils as gu
 from gan_utils import benchmark as bench
 
-SEEDS = {"ring": 20}  # at least
+SEEDS = {"ring": 20, "mnist": 5}  # at least
 
 
 @pytest.fixture(scope="module", params=list(SEEDS))
@@ -49,9 +49,9 @@ def test_the_record_says_how_it_was_made(task, record):
         assert made["date"] and made["device"] and {"python", "torch", "numpy"} <= made["versions"].keys()
 
 
-@pytest.mark.parametrize(("task", "method", "seeds", "looks"), [("ring", "lsgan", 6, 12)])
+@pytest.mark.parametrize(("task", "method", "seeds", "looks"), [("ring", "lsgan", 6, 12), ("mnist", "r3gan", 2, 5)])
 def test_a_slice_made_again_agrees(task, method, seeds, looks, tmp_path):
-    """The first looks of a recipe that learns fast.
+    """The first looks of a recipe that learns fast, up to one at which there is something to be seen in every seed.
 
     Rounding parts the seeds in some hundred steps, so means over them are compared: four standard errors.
     """
@@ -65,5 +65,5 @@ def test_a_slice_made_again_agrees(task, method, seeds, looks, tmp_path):
         old, new = np.array(then["looked"][measure][looks - 1]), np.array(again[measure][looks - 1])
         error = old.std(ddof=1) * np.sqrt(1 / len(old) + 1 / seeds)
         if measure == "good":
-            assert old.mean() > 4 * error, "a generator that learns nothing would pass"
+            assert old.min() > 0 and new.min() > 0, "nothing learnt"
         assert abs(new.mean() - old.mean()) <= 4 * error, measure
