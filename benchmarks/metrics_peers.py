@@ -160,7 +160,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments, made = begin(__file__, parser, argv)
     how, sizes = (measure, [200]) if arguments.quick else (apart, arguments.sizes)
     print(head("size", "method", "s", "MiB", "values", "with ours"), flush=True)
-    rows = []
+    rows, ours = [], {}
     for n in sizes:
         for group, methods in GROUPS.items():
             here = [name for name, (module, _) in methods.items() if importlib.util.find_spec(module)]
@@ -168,9 +168,9 @@ def main(argv: list[str] | None = None) -> None:
                 here = ["gan_utils"]
             for name in here:
                 found = how(group, name, n, arguments.dim, made["rounds"])
-                first = found if name == "gan_utils" else first  # noqa: F821
-                rows.append(found | {"equal": agree(name, found["values"], first["values"], n)})
-                print(line(found, first), flush=True)
+                ours = found if name == "gan_utils" else ours
+                rows.append(found | {"equal": agree(name, found["values"], ours["values"], n)})
+                print(line(found, ours), flush=True)
     write(arguments.json, made, rows=rows)
 
 

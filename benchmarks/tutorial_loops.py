@@ -224,13 +224,15 @@ def torchgan(G: nn.Module, D: nn.Module, batches: Iterator[Tensor], latent: int,
     }
     losses, here = [MinimaxGeneratorLoss(), MinimaxDiscriminatorLoss()], Path(tempfile.mkdtemp())
     paths = {"checkpoints": str(here / "model" / "gan"), "recon": str(here / "images")}
+    sums = ("generator_losses", "discriminator_losses", "discriminator_iters", "generator_iters")
     trainer = Trainer(parts, losses, device=torch.device("cpu"), sample_size=8, **paths)
 
     def steps(n: int) -> None:
         for _ in range(n):
             trainer.real_inputs = next(batches)
             trainer.batch_size = len(trainer.real_inputs)
-            trainer.train_iter()
+            done = dict(zip(sums, trainer.train_iter(), strict=True))
+            trainer.loss_information = {name: old + done[name] for name, old in trainer.loss_information.items()}
             trainer.logger.run_mid_epoch(trainer)
 
     return steps
