@@ -36,6 +36,7 @@ def load(name):
         ("metrics_peers", {"rows": 3}),
         ("limits", {"limit": 1, "cost": 1}),
         ("pacgan_table1", {"rows": 4}),
+        ("time_to_quality", {"rows": 3}),
         ("peers", {"rows": 8, "verdicts": 2}),
     ],
 )
@@ -103,3 +104,10 @@ def test_maxout_is_the_largest_piece_and_the_published_nets_have_the_published_s
     assert (
         abs(D.D[1].linear.weight.std().item() - 0.02) < 1e-3 and script.recipe(2).describe()["play"] == "simultaneous"
     )
+
+
+def test_time_until_half_of_the_seeds_are_there():
+    result = load("time_to_quality").result
+    half = result("x", [500, None, 250, 1_000], step_s=0.1, compile_s=5.0)
+    assert (half["reached"], half["half_steps"], half["half_s"]) == (3, 500, 55.0)
+    assert result("x", [None, None, 250, None], step_s=0.1)["half_s"] is None
