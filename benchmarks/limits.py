@@ -171,7 +171,7 @@ def cost(axis: str, quick: bool, rounds: int) -> dict[str, Any]:
 
 def limit_line(r: dict[str, Any]) -> str:
     """Return a row of the first table."""
-    shares = {part: f"{100 * share:.0f}" for part, share in r["shares"].items()}
+    shares = {part: f"{share:.0%}" for part, share in r["shares"].items()}
     rates = f"{r['gflops']:.0f}", f"{r['gflops_of_shapes']:.0f}"
     return row(r["name"], f"{r['step_ms']:.3f}", *rates, f"{r['goal']:.0%}", *shares.values())
 

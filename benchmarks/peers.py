@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments, made = begin(__file__, parser, argv)
     if not importlib.util.find_spec("torchgan"):
         print("torchgan is not installed and is left out.\n")
-    print(head("task", "loop", "data", "samples/s", "ours, one seed", f"ours, {MANY} seeds"), flush=True)
+    print(head("task", "loop", "data", "samples/s", "ours, one seed", "ours, many seeds"), flush=True)
     kept, said = [], []
     for task in [known["ring-32"]] if arguments.quick else [known[name] for name in arguments.only]:
         rows = compare(task, made["rounds"], arguments.quick)
