@@ -18,9 +18,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import platform
 import statistics
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -231,24 +229,6 @@ def summary(case: Case, runs: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def commit() -> str:
-    """Return the commit of the code that runs: asked for before anything runs, since the folder may move on."""
-    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-
-
-def provenance(name: str, at: str, seconds: float) -> dict[str, str | int]:
-    """Return what is needed to run a case again."""
-    return {
-        "command": f"python benchmarks/monitor_alarms.py --only {name}",
-        "commit": at or "unknown",
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "threads": torch.get_num_threads(),
-        "cpu_seconds": round(seconds),
-    }
-
-
 HEAD = """\
 | case | runs | ill | found (95 %) | median delay, steps | runs with a false alarm (95 %) | at the end | other alarms, in runs |
 |---|---|---|---|---|---|---|---|"""
@@ -274,15 +254,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the cases to; others in it are kept")
     arguments = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n\n{HEAD}", flush=True)
-    at = commit()
     for name in arguments.only:
+        # Asked for before the case runs: the folder may move on.
+        made = gu.benchmark.provenance(["python", "benchmarks/monitor_alarms.py", "--only", name])
         begin, case = time.process_time(), CASES[name]
         seeds = range(arguments.first, arguments.first + (arguments.seeds or case.seeds))
         runs = run_ensemble(case, seeds) if case.fit else [run_by_hand(case, seed) for seed in seeds]
         found = summary(case, runs)
         print(line(name, found), flush=True)
         if arguments.json:
-            made = provenance(name, at, time.process_time() - begin)
+            made |= {"threads": torch.get_num_threads(), "cpu_seconds": round(time.process_time() - begin)}
             kept = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
             kept[name] = {"provenance": made, "case": case._asdict(), "summary": found, "runs": runs}
             arguments.json.write_text(json.dumps(kept, sort_keys=True) + "\n")
