@@ -6,9 +6,10 @@ READY := $(VENV)/.ready
 HTML := _build/html
 PORT ?= 8000
 PYTEST := $(BIN)/python -m pytest
+RECORDS := $(sort $(wildcard tests/test_recorded*.py)) tests/test_benchmarks_run.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test test-unit test-notebooks test-book lint lock clean distclean
+.PHONY: help setup book serve test test-unit test-records test-notebooks test-book lint lock clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,10 +34,13 @@ serve: ## Show the built book on http://127.0.0.1:8000 (PORT=... for another por
 	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl+C stops)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
 
-test: lint test-unit test-notebooks test-book ## Everything below: lint, unit tests, notebooks, the built book
+test: lint test-unit test-records test-notebooks test-book ## Everything below
 
 test-unit: $(READY) ## Tests of the package, of its examples and of the notebooks' form
-	$(PYTEST) -n 2 --ignore tests/test_book.py --ignore tests/test_colab.py
+	$(PYTEST) -n 2 $(addprefix --ignore=,$(RECORDS) tests/test_colab.py tests/test_book.py)
+
+test-records: $(READY) ## Make the first part of every recorded run again; run every benchmark for a moment
+	$(PYTEST) -n 2 $(RECORDS)
 
 test-notebooks: $(READY) ## Execute every notebook cell by cell (nbval), and one as Colab does
 	$(PYTEST) --nbval-lax -n 2 --dist loadfile book tests/test_colab.py
