@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -27,10 +29,8 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], facts: dict[str, 
     Raises OSError, naming the path, when it cannot be written.
     """
     path = Path(path)
-    data = save(
-        {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
-        {"kind": _KIND, "facts": json.dumps(facts)},
-    )
+    tensors, said = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}, json.dumps(facts)
+    data = save(tensors, {"kind": _KIND, "facts": said, "sha256": _digest(tensors, said)})
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,4 +62,16 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(
             f"{path} is no checkpoint of gan_utils (kind {metadata.get('kind')!r}, expected {_KIND!r})."
         )
-    return tensors, json.loads(metadata["facts"])
+    said = metadata.get("facts", "")
+    digest = _digest(tensors, said)
+    if metadata.get("sha256", digest) != digest:  # files of older versions have none
+        raise CheckpointError(f"{path} is damaged (its checksum is another). Remove it to start afresh.")
+    return tensors, json.loads(said)
+
+
+def _digest(tensors: dict[str, Tensor], said: str) -> str:
+    form = [(name, str(t.dtype), list(t.shape)) for name, t in sorted(tensors.items())]
+    sha = hashlib.sha256(repr((said, form)).encode())
+    for _, t in sorted(tensors.items()):
+        sha.update(t.reshape(-1).view(torch.uint8).numpy())
+    return sha.hexdigest()
