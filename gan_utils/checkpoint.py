@@ -14,6 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from gan_utils import checks
+
 __all__ = ["CheckpointError", "load_tensors", "save_tensors"]
 
 _KIND = "gan_utils checkpoint 1"
@@ -28,7 +30,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], facts: dict[str, 
 
     Raises OSError, naming the path, when it cannot be written.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     tensors, said = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}, json.dumps(facts)
     data = save(tensors, {"kind": _KIND, "facts": said, "sha256": _digest(tensors, said)})
     temporary = None
@@ -51,7 +53,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], facts: dict[str, 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the tensors and facts of a file; :class:`CheckpointError` if it is damaged or of another kind."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(checks.path("path", path), framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, EOFError) as error:
