@@ -66,9 +66,8 @@ def kind(name: str, given: Any, *kinds: Any) -> Any:
     """Return ``given`` if it is of one of these classes; otherwise raise TypeError."""
     if not isinstance(given, kinds):
         allowed = " or ".join("None" if one is type(None) else one.__name__ for one in kinds)
-        raise TypeError(
-            f"{name} must be of the kind {allowed}; got {given if given is None else type(given).__name__}."
-        )
+        article, got = "an" if allowed[0] in "AEIOU" else "a", "None" if given is None else type(given).__name__
+        raise TypeError(f"{name} must be {article} {allowed}; got {got}.")
     return given
 
 

@@ -64,9 +64,9 @@ def lines(
     """Draw named curves ``{label: y [n]}`` over common ``x [n]``, with a legend."""
     with plt.rc_context(STYLE):
         ax = ax or plt.subplots()[1]
-        x = checks.shaped("x", checks.numbers("x", np.asarray(x)), None)
+        x = checks.shaped("x", checks.numbers("x", np.asarray(x).copy(), torch.float64), None)
         for label, y in checks.kind("curves", curves, Mapping).items():
-            y = checks.numbers(f"curves[{label!r}]", np.asarray(y))
+            y = checks.numbers(f"curves[{label!r}]", np.asarray(y).copy(), torch.float64)
             ax.plot(x, checks.shaped(f"curves[{label!r}]", y, len(x)), label=label)
         ax.set(xlabel=xlabel, ylabel=ylabel)
         ax.legend()

@@ -317,7 +317,7 @@ add("metrics.mode_width", samples=points(X, tied=True), mixture=MIXTURE, within=
 # NaN and Inf are no good samples, and counted as such.
 add(
     "metrics.mode_coverage",
-    samples=without(TIED, "three axes"),
+    samples=without(TIED, "three axes", "whole numbers"),
     mixture=MIXTURE,
     within=number(3.0, above=0),
     least=integer(1),
@@ -473,6 +473,7 @@ ALIAS = {
     ("zoo.Networks", "kind"): "networks",
     ("benchmark.run", "methods"): "methods|name|diffaugment",
     ("metrics.stacked_labels", "images"): "images|x",
+    ("metrics.mode_coverage", "samples"): "samples|x",
     ("generator", "key"): "key",
 }
 
