@@ -223,7 +223,7 @@ def film(
 
     Points ``[T, seeds, n, 2]`` are scattered, images ``[T, seeds, n, c, h, w]`` tiled 4 x 4.
     """
-    if not checks.kind("frames", frames, Frames).steps:
+    if not len(checks.kind("frames", frames, Frames).steps):
         raise ValueError("frames must hold at least one moment; got none. Ask fit for frames=40.")
     seeds = _labels("seeds", seeds or range(frames.samples.shape[1]), frames.samples.shape[1])
     panels = [(f"seed {seeds[i]}", frames.steps, frames.samples[:, i]) for i in range(frames.samples.shape[1])]
