@@ -172,7 +172,7 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
 
     Args:
         name: one of :func:`names`.
-        source: the data; only its ``shape`` matters.
+        source: the data, whose ``shape`` the networks fit.
         networks: ``"mlp"`` or, for images of 28 x 28, ``"dcgan"``.
         lr: Adam's step size, see :class:`Networks`. Recipes with another optimiser scale theirs alike.
         changes: the recipe's own settings (``m=3`` for ``"pacgan"``; see ``Recipe.settings``), or any argument of
