@@ -126,7 +126,7 @@ def provenance(command: Sequence[str], device: str = "cpu") -> dict[str, Any]:
     where = runtime.device(device)
     card = f"cuda ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else where.type
     return {
-        "command": shlex.join(command),
+        "command": shlex.join(map(str, checks.kind("command", command, Sequence))),
         "commit": commit + changed,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "versions": versions,
@@ -259,10 +259,12 @@ def run(
     """
     found = TASKS[checks.choice("task", task, TASKS)]
     names = _methods(methods, found.source())
-    rates = [checks.number("times", factor, above=0) for factor in times]
+    rates = [checks.number("times", factor, above=0) for factor in checks.kind("times", times, Iterable)]
     count = checks.integer("seeds", found.seeds if seeds is None else seeds)
     plain = checks.integer("steps", found.steps if steps is None else steps)
-    path = Path(f"{task}.json" if out is None else out)
+    path = checks.path("out", f"{task}.json" if out is None else out)
+    jobs = jobs if jobs == -1 else checks.integer("jobs", jobs)
+    checks.kind("say", say, Callable)
     record = read(path) if path.exists() else {"task": task, "runs": {}}
     if record["task"] != task:
         raise ValueError(f"out must be a record of {task!r}; {path} is one of {record['task']!r}.")
@@ -290,7 +292,7 @@ def run(
 def _methods(methods: Iterable[str] | str, source: Source) -> list[str]:
     if methods in ("all", ["all"]):
         return [name for name in zoo.names() if _fits(name, source)]
-    given = [methods] if isinstance(methods, str) else list(methods)
+    given = [methods] if isinstance(methods, str) else list(checks.kind("methods", methods, Iterable))
     for name in given:
         zoo.build(name, source)  # names what is wrong
     return list(dict.fromkeys(given))
@@ -336,8 +338,9 @@ def _brief(run: dict[str, Any], modes: int) -> str:
 
 def read(path: str | Path) -> dict[str, Any]:
     """Return a record: ``{"task": name, "runs": {name: run}}``. Raises OSError or ValueError, naming the file."""
+    path = checks.path("path", path)
     try:
-        record = json.loads(Path(path).read_text("utf-8"))
+        record = json.loads(path.read_text("utf-8"))
         if not isinstance(record["runs"], dict) or record["task"] not in TASKS:
             raise KeyError("task")
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
@@ -362,7 +365,10 @@ def table(record: dict[str, Any]) -> pd.DataFrame:
     :class:`~gan_utils.metrics.modes.Coverage`), diverged, and all_at: the share of the compute after which all modes had a
     quarter of their share for the first time, NaN for never.
     """
-    modes, rows = TASKS[record["task"]].modes, []
+    modes, rows = (
+        TASKS[checks.choice("record['task']", checks.kind("record", record, dict).get("task"), TASKS)].modes,
+        [],
+    )
     for run in record["runs"].values():
         fair = np.array(run["looked"]["fair"], dtype=float)
         full = fair >= modes

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from gan_utils import checks
 
 __all__ = ["CheckpointError", "load_tensors", "save_tensors"]
 
@@ -26,11 +30,9 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], facts: dict[str, 
 
     Raises OSError, naming the path, when it cannot be written.
     """
-    path = Path(path)
-    data = save(
-        {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
-        {"kind": _KIND, "facts": json.dumps(facts)},
-    )
+    path = checks.path("path", path)
+    tensors, said = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}, json.dumps(facts)
+    data = save(tensors, {"kind": _KIND, "facts": said, "sha256": _digest(tensors, said)})
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +53,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], facts: dict[str, 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the tensors and facts of a file; :class:`CheckpointError` if it is damaged or of another kind."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(checks.path("path", path), framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, EOFError) as error:
@@ -62,4 +64,16 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(
             f"{path} is no checkpoint of gan_utils (kind {metadata.get('kind')!r}, expected {_KIND!r})."
         )
-    return tensors, json.loads(metadata["facts"])
+    said = metadata.get("facts", "")
+    digest = _digest(tensors, said)
+    if metadata.get("sha256", digest) != digest:  # files of older versions have none
+        raise CheckpointError(f"{path} is damaged (its checksum is another). Remove it to start afresh.")
+    return tensors, json.loads(said)
+
+
+def _digest(tensors: dict[str, Tensor], said: str) -> str:
+    form = [(name, str(t.dtype), list(t.shape)) for name, t in sorted(tensors.items())]
+    sha = hashlib.sha256(repr((said, form)).encode())
+    for _, t in sorted(tensors.items()):
+        sha.update(t.reshape(-1).view(torch.uint8).numpy())
+    return sha.hexdigest()

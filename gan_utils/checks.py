@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import math
 import operator
+import os
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["choice", "finite", "integer", "number", "rows", "shaped"]
+__all__ = ["choice", "finite", "floats", "integer", "kind", "number", "numbers", "path", "rows", "shaped"]
 
 
 def choice(name: str, given: object, allowed: Iterable[str]) -> str:
@@ -51,6 +54,28 @@ def number(
     raise ValueError(f"{name} must be a finite number{' ' if bounds else ''}{', '.join(bounds)}; got {given!r}.")
 
 
+def numbers(name: str, given: object, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return ``given``, a number or an array of them, as a tensor; TypeError for anything else."""
+    try:
+        return torch.as_tensor(given, dtype=dtype)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{name} must be numbers, as many in each row; got {given!r}.") from None
+
+
+def kind(name: str, given: Any, *kinds: Any) -> Any:
+    """Return ``given`` if it is of one of these classes; otherwise raise TypeError."""
+    if not isinstance(given, kinds):
+        allowed = " or ".join("None" if one is type(None) else one.__name__ for one in kinds)
+        article, got = "an" if allowed[0] in "AEIOU" else "a", "None" if given is None else type(given).__name__
+        raise TypeError(f"{name} must be {article} {allowed}; got {got}.")
+    return given
+
+
+def path(name: str, given: object) -> Path:
+    """Return ``given`` as a path; TypeError for what is none."""
+    return Path(kind(name, given, str, os.PathLike))
+
+
 def shaped(name: str, given: object, *shape: int | None) -> Tensor:
     """Return ``given`` if it is a tensor of this shape; ``None`` stands for any size of at least one."""
     want = "[" + ", ".join("n" if size is None else str(size) for size in shape) + "]"
@@ -63,8 +88,18 @@ def shaped(name: str, given: object, *shape: int | None) -> Tensor:
     return given
 
 
+def floats(name: str, given: object, *shape: int | None) -> Tensor:
+    """Return ``given`` if it is a tensor of floats of this shape; see :func:`shaped`."""
+    x = shaped(name, given, *shape)
+    if not x.is_floating_point():
+        raise TypeError(f"{name} must hold floats; got {x.dtype}.")
+    return x
+
+
 def finite(name: str, given: Tensor) -> Tensor:
     """Return ``given`` if it holds neither NaN nor Inf; otherwise raise ValueError with the count and the first place."""
+    if given.is_complex():
+        raise TypeError(f"{name} must hold real numbers; got {given.dtype}.")
     bad = ~torch.isfinite(given)
     if bad.any():
         first = tuple(int(i) for i in bad.nonzero()[0])
@@ -75,9 +110,7 @@ def finite(name: str, given: Tensor) -> Tensor:
 
 def rows(name: str, given: object, *, least: int = 1, dim: int | None = None) -> Tensor:
     """Return ``given``, finite floats [n, d] with n >= ``least`` and d = ``dim``, as float64 and without its gradients."""
-    x = shaped(name, given, None, dim)
-    if not x.is_floating_point():
-        raise TypeError(f"{name} must hold floats; got {x.dtype}.")
+    x = floats(name, given, None, dim)
     if len(x) < least:
         raise ValueError(f"{name} must have at least {least} rows here; got {len(x)}.")
     return finite(name, x.detach().double())

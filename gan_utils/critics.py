@@ -36,7 +36,7 @@ class Pac(nn.Module):
 
     def __init__(self, D: nn.Module, m: int) -> None:
         super().__init__()
-        self.D = D
+        self.D = checks.kind("D", D, nn.Module)
         self.m = checks.integer("m", m)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class Spectral(nn.Module):
 
     def __init__(self, D: nn.Module, scale: float = 1.0) -> None:
         super().__init__()
-        self.D, self.scale = D, checks.number("scale", scale, above=0)
+        self.D, self.scale = checks.kind("D", D, nn.Module), checks.number("scale", scale, above=0)
         for name, weight in self._weights():
             self.register_buffer(self._vector(name), weight.detach().new_empty(weight.shape[0]))
         self.reset_parameters()
@@ -187,7 +187,7 @@ class InstanceNoise(Seeded):
 
     def __init__(self, D: nn.Module, std: float = 0.1, steps: int | None = None) -> None:
         super().__init__(aged=True)
-        self.D = D
+        self.D = checks.kind("D", D, nn.Module)
         self.std = checks.number("std", std, least=0)
         self.steps = None if steps is None else checks.integer("steps", steps)
 
@@ -211,7 +211,7 @@ class DiffAugment(Seeded):
 
     def __init__(self, D: nn.Module, brightness: float = 1.0, shift: float = 0.125, cutout: float = 0.5) -> None:
         super().__init__()
-        self.D = D
+        self.D = checks.kind("D", D, nn.Module)
         self.brightness = checks.number("brightness", brightness, least=0)
         self.shift = checks.number("shift", shift, least=0, most=1)
         self.cutout = checks.number("cutout", cutout, least=0, most=1)

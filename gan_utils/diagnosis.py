@@ -264,10 +264,11 @@ def diagnose(
         'healthy'
     """
     seed = checks.integer("seed", seed, least=0)
+    checks.kind("features", features, Callable, type(None))
     sets = {
         name: _rows(name, x, features)
         for name, x in (("real", real), ("fake", fake), ("train", train))
-        if x is not None
+        if name != "train" or x is not None
     }
     for name, x in sets.items():
         if x.shape[1] != sets["real"].shape[1]:
@@ -302,7 +303,7 @@ def diagnose(
 
 def _rows(name: str, x: Any, features: Callable[[Tensor], Tensor] | None) -> Tensor:
     x = torch.from_numpy(x) if isinstance(x, np.ndarray) and x.dtype.kind in "fiub" else x
-    if not isinstance(x, Tensor) or x.ndim < 2 or len(x) == 0:
+    if not isinstance(x, Tensor) or x.ndim < 2 or len(x) == 0 or x.is_complex():
         form = f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"{name} must be a tensor or NumPy array [n, ...] of n >= 1 samples; got {form}.")
     rows = features(x) if features is not None else x.flatten(1).float() if not x.is_floating_point() else x.flatten(1)

@@ -25,20 +25,9 @@ from gan_utils.penalties import Penalty
 from gan_utils.terms import Term, View
 
 __all__ = [
-    "GAN",
-    "PLAYS",
-    "Batch",
-    "Logs",
-    "Player",
-    "State",
-    "alternating",
-    "consensus",
-    "extragradient",
-    "pairs",
-    "simultaneous",
-    "step",
-    "unrolled",
-]
+    "GAN", "PLAYS", "Batch", "Logs", "Player", "State", "alternating", "consensus", "extragradient", "pairs",
+    "simultaneous", "step", "unrolled",
+]  # fmt: skip
 
 
 class Player(NamedTuple):

@@ -37,20 +37,9 @@ from torch.nn.functional import relu, softplus
 from gan_utils import checks
 
 __all__ = [
-    "LOSSES",
-    "Loss",
-    "bidirectional",
-    "get",
-    "hinge",
-    "least_squares",
-    "nonsaturating",
-    "relativistic",
-    "reverse_kl",
-    "saturating",
-    "smoothed",
-    "wasserstein",
-    "without_g",
-]
+    "LOSSES", "Loss", "bidirectional", "get", "hinge", "least_squares", "nonsaturating", "relativistic", "reverse_kl",
+    "saturating", "smoothed", "wasserstein", "without_g",
+]  # fmt: skip
 
 
 class Loss(NamedTuple):

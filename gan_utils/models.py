@@ -5,6 +5,8 @@ Generators carry ``latent``, the length of their input. Discriminators end in on
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -14,18 +16,9 @@ from gan_utils import checks
 from gan_utils.terms import chosen
 
 __all__ = [
-    "DCGANDiscriminator",
-    "DCGANGenerator",
-    "DiracDiscriminator",
-    "DiracGenerator",
-    "Generators",
-    "StackedDiscriminator",
-    "StackedGenerator",
-    "WithEncoder",
-    "mlp",
-    "mnist_discriminator",
-    "mnist_generator",
-]
+    "DCGANDiscriminator", "DCGANGenerator", "DiracDiscriminator", "DiracGenerator", "Generators",
+    "StackedDiscriminator", "StackedGenerator", "WithEncoder", "mlp", "mnist_discriminator", "mnist_generator",
+]  # fmt: skip
 
 
 def mlp(
@@ -59,8 +52,12 @@ def mlp(
         layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(slope) if slope else nn.ReLU()]
         layers += [nn.Dropout(dropout)] if dropout else []
     layers += [nn.Linear(widths[-2], widths[-1])]
-    layers += [last] if last is not None else []
-    layers += [nn.Unflatten(1, shape)] if shape is not None else []
+    layers += [checks.kind("last", last, nn.Module)] if last is not None else []
+    if shape is not None:
+        shape = tuple(checks.integer("shape", size) for size in checks.kind("shape", shape, Sequence))
+        if math.prod(shape) != widths[-1]:
+            raise ValueError(f"shape must hold the {widths[-1]} numbers of the last layer; got {shape}.")
+        layers += [nn.Unflatten(1, shape)]
     return nn.Sequential(*layers)
 
 
@@ -156,7 +153,8 @@ class WithEncoder(nn.Module):
 
     def __init__(self, generator: nn.Module, encoder: nn.Module, latent: int | None = None) -> None:
         super().__init__()
-        self.generator, self.encoder = generator, encoder
+        self.generator = checks.kind("generator", generator, nn.Module)
+        self.encoder = checks.kind("encoder", encoder, nn.Module)
         self.latent = getattr(generator, "latent", None) if latent is None else checks.integer("latent", latent)
 
     def forward(self, x: Tensor, *, encode: bool = False) -> Tensor:
@@ -174,7 +172,7 @@ class Generators(nn.Module):
         super().__init__()
         self.k, self.latent = checks.integer("k", k), checks.integer("latent", latent) + 1
         self.first = nn.Linear(latent, self.k * checks.integer("width", width))
-        self.shared = shared
+        self.shared = checks.kind("shared", shared, nn.Module)
 
     def forward(self, z: Tensor) -> Tensor:
         each = self.first(z[:, 1:]).view(len(z), self.k, -1)
@@ -263,7 +261,7 @@ class DiracGenerator(nn.Module):
 
     def __init__(self, theta: float = 1.0) -> None:
         super().__init__()
-        self.start = float(theta)
+        self.start = checks.number("theta", theta)
         self.theta = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 
@@ -283,7 +281,7 @@ class DiracDiscriminator(nn.Module):
 
     def __init__(self, psi: float = 1.0) -> None:
         super().__init__()
-        self.start = float(psi)
+        self.start = checks.number("psi", psi)
         self.psi = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 

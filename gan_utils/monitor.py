@@ -310,6 +310,10 @@ def watch(monitors: Sequence[CollapseMonitor], n: int = 256) -> Callable[[int, A
     seeds, so these are not watched. ValueError at the first call if there are not as many monitors as seeds.
     """
 
+    for monitor in checks.kind("monitors", monitors, Sequence):
+        checks.kind("monitors", monitor, CollapseMonitor)
+    n = checks.integer("n", n, least=8)
+
     def look(step: int, run: Any) -> dict[str, list[float]]:
         if len(monitors) != len(run.seeds):
             raise ValueError(f"monitors must be {len(run.seeds)}, one for each seed; got {len(monitors)}.")

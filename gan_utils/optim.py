@@ -148,7 +148,7 @@ def optimistic(inner: Optimizer) -> Optimizer:
         moved = {k: p + 2 * move[k] - state["last"][k] for k, p in params.items()}
         return moved, {"inner": inner_state, "last": move}
 
-    return Optimizer(f"optimistic({inner.name})", init, update)
+    return Optimizer(f"optimistic({checks.kind('inner', inner, Optimizer).name})", init, update)
 
 
 def clipped(inner: Optimizer, limit: float = 0.01) -> Optimizer:
@@ -159,7 +159,7 @@ def clipped(inner: Optimizer, limit: float = 0.01) -> Optimizer:
         moved, state = inner.update(params, grads, state)
         return {k: p.clamp(-limit, limit) for k, p in moved.items()}, state
 
-    return Optimizer(f"clipped({inner.name}, {limit:g})", inner.init, update)
+    return Optimizer(f"clipped({checks.kind('inner', inner, Optimizer).name}, {limit:g})", inner.init, update)
 
 
 def historical(inner: Optimizer, weight: float = 1.0) -> Optimizer:
@@ -179,7 +179,7 @@ def historical(inner: Optimizer, weight: float = 1.0) -> Optimizer:
         moved, inner_state = inner.update(params, pulled, state["inner"])
         return moved, {"inner": inner_state, "mean": mean, "count": count}
 
-    return Optimizer(f"historical({inner.name}, {weight:g})", init, update)
+    return Optimizer(f"historical({checks.kind('inner', inner, Optimizer).name}, {weight:g})", init, update)
 
 
 #: The optimisers that stand on their own, by name; the conformance tests run over this table.

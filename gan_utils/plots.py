@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -64,8 +64,10 @@ def lines(
     """Draw named curves ``{label: y [n]}`` over common ``x [n]``, with a legend."""
     with plt.rc_context(STYLE):
         ax = ax or plt.subplots()[1]
-        for label, y in curves.items():
-            ax.plot(np.asarray(x), np.asarray(y), label=label)
+        x = checks.shaped("x", checks.numbers("x", np.asarray(x).copy(), torch.float64), None)
+        for label, y in checks.kind("curves", curves, Mapping).items():
+            y = checks.numbers(f"curves[{label!r}]", np.asarray(y).copy(), torch.float64)
+            ax.plot(x, checks.shaped(f"curves[{label!r}]", y, len(x)), label=label)
         ax.set(xlabel=xlabel, ylabel=ylabel)
         ax.legend()
     return ax
@@ -75,11 +77,13 @@ def history(
     run: Run, columns: Sequence[str] = ("d_loss", "g_loss"), *, labels: Sequence[str] | None = None
 ) -> np.ndarray:
     """Draw columns of a run's history over the steps: each seed thin, their median thick; one panel a column."""
-    table = run.history
-    for column in columns:
+    table = checks.kind("run", run, Run).history
+    for column in checks.kind("columns", columns, Sequence):
         checks.choice("columns", column, table.columns)
-    axes = _panels(1, len(columns), aspect=0.75)[0]
-    for ax, column, label, colour in zip(axes, columns, labels or columns, COLOURS, strict=False):
+    axes = _panels(1, checks.integer("the number of columns", len(columns)), aspect=0.75)[0]
+    for ax, column, label, colour in zip(
+        axes, columns, _labels("labels", labels or columns, len(columns)), COLOURS, strict=False
+    ):
         wide = table.pivot(index="step", columns="seed", values=column).dropna(how="all")
         ax.plot(wide.index, wide.to_numpy(), color=colour, alpha=0.25, linewidth=0.8)
         ax.plot(wide.index, wide.median(axis=1), color=colour, linewidth=1.8)
@@ -113,13 +117,14 @@ def heatmap(
         >>> [text.get_text() for text in ax.texts]
         ['0%', '50%', '50%', '100%']
     """
-    table = checks.shaped("values", torch.as_tensor(values, dtype=torch.float64), None, None)
+    table = checks.shaped("values", checks.numbers("values", values, torch.float64), None, None)
     for name, labels, count in zip(("rows", "columns"), (rows, columns), table.shape, strict=True):
-        if len(labels) != count:
+        if len(checks.kind(name, labels, Sized)) != count:
             raise ValueError(f"{name} must have a label for each of the {count} {name} of values; got {len(labels)}.")
+    least, most = (checks.number("limits", limit) for limit in checks.kind("limits", limits, Sequence))
     with plt.rc_context(STYLE):
         ax = ax or plt.subplots()[1]
-        shown = ax.imshow(table.numpy(), cmap="cividis", vmin=limits[0], vmax=limits[1], aspect="auto", origin="lower")
+        shown = ax.imshow(table.numpy(), cmap="cividis", vmin=least, vmax=most, aspect="auto", origin="lower")
         for (row, column), value in np.ndenumerate(table.numpy()):
             if np.isfinite(value):
                 dark = shown.norm(value) < 0.5  # cividis grows evenly from dark blue to yellow
@@ -144,10 +149,9 @@ def points(
         >>> axes.shape, axes[0, 1].get_title()
         ((1, 2), 'folded')
     """
-    samples = samples[None] if samples.ndim == 2 else samples
-    checks.shaped("samples", samples, None, None, 2)
-    count = len(samples)
-    columns = min(columns, count)
+    samples = samples[None] if getattr(samples, "ndim", 0) == 2 else samples
+    count = len(checks.floats("samples", samples, None, None, 2))
+    columns, titles = min(checks.integer("columns", columns), count), _labels("titles", titles, count)
     axes = _panels(-(-count // columns), columns)
     cloud = _cloud(real)
     for i, ax in enumerate(axes.flat):
@@ -155,8 +159,15 @@ def points(
             ax.axis("off")
             continue
         _scatter(ax, samples[i], cloud)
-        ax.set_title(titles[i] if titles else "")
+        ax.set_title(titles[i])
     return axes
+
+
+def _labels(name: str, given: Sequence[str] | None, count: int) -> Sequence[str]:
+    """Return the labels of so many things: empty ones where none are given, ValueError where there are too few."""
+    if len(checks.kind(name, given or [""] * count, Sequence)) < count:
+        raise ValueError(f"{name} must be at least {count}; got {given!r}.")
+    return given or [""] * count
 
 
 def _scatter(ax: Axes, fake: Tensor, cloud: Tensor | None) -> None:
@@ -175,11 +186,15 @@ def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Sequence[str]
 
     One channel is drawn in grey, three as red, green and blue.
     """
-    groups = x[None] if x.ndim == 4 else x
-    axes = _panels(1, len(groups), aspect=rows / columns + (0.12 if titles else 0))[0]
+    groups = checks.floats("x", x[None] if getattr(x, "ndim", 0) == 4 else x, *[None] * 5)
+    if groups.shape[2] not in (1, 3):
+        raise ValueError(f"x must have one channel or three; got {groups.shape[2]}.")
+    rows, columns = checks.integer("rows", rows), checks.integer("columns", columns)
+    headed, titles = bool(titles), _labels("titles", titles, len(groups))
+    axes = _panels(1, len(groups), aspect=rows / columns + 0.12 * headed)[0]
     for i, (ax, group) in enumerate(zip(axes, groups, strict=True)):
         _tile(ax, group, rows, columns)
-        ax.set_title(titles[i] if titles else "")
+        ax.set_title(titles[i])
     return axes
 
 
@@ -208,15 +223,16 @@ def film(
 
     Points ``[T, seeds, n, 2]`` are scattered, images ``[T, seeds, n, c, h, w]`` tiled 4 x 4.
     """
-    panels = [
-        (f"seed {seeds[i] if seeds else i}", frames.steps, frames.samples[:, i]) for i in range(frames.samples.shape[1])
-    ]
+    if not len(checks.kind("frames", frames, Frames).steps):
+        raise ValueError("frames must hold at least one moment; got none. Ask fit for frames=40.")
+    seeds = _labels("seeds", seeds or range(frames.samples.shape[1]), frames.samples.shape[1])
+    panels = [(f"seed {seeds[i]}", frames.steps, frames.samples[:, i]) for i in range(frames.samples.shape[1])]
     return _strip(panels, _cloud(real), columns)
 
 
 def _strip(panels: Sequence[tuple[str, Sequence[int], Tensor]], cloud: Tensor | None, columns: int) -> np.ndarray:
     """Draw panels (title, steps [T], samples [T, n, ...]) as rows; a row whose steps differ from the first's says its own."""
-    moments = np.unique(np.linspace(0, len(panels[0][1]) - 1, columns).round().astype(int))
+    moments = np.unique(np.linspace(0, len(panels[0][1]) - 1, checks.integer("columns", columns)).round().astype(int))
     axes = _panels(len(panels), len(moments))
     for i, (row, (title, steps, samples)) in enumerate(zip(axes, panels, strict=True)):
         for ax, t in zip(row, moments, strict=True):
@@ -228,7 +244,13 @@ def _strip(panels: Sequence[tuple[str, Sequence[int], Tensor]], cloud: Tensor | 
 
 
 def _cloud(real: Mixture | Tensor | None) -> Tensor | None:
-    return real.sample(1_000, torch.Generator().manual_seed(0)) if isinstance(real, Mixture) else real
+    return (
+        real.sample(1_000, torch.Generator().manual_seed(0))
+        if isinstance(real, Mixture)
+        else real
+        if real is None
+        else checks.floats("real", real, None, 2)
+    )
 
 
 def scrubber(
@@ -254,9 +276,10 @@ def scrubber(
     Raises ValueError for films without moments, or with different numbers of them.
     """
     checks.integer("points", points), checks.integer("pause", pause)
-    if isinstance(films, Frames):
+    checks.kind("alt", alt, str)
+    if isinstance(checks.kind("films", films, Frames, Mapping), Frames):
         films = {f"seed {i}": Frames(films.steps, films.samples[:, i : i + 1]) for i in range(films.samples.shape[1])}
-    moments = sorted({len(film.steps) for film in films.values()})
+    moments = sorted({len(checks.kind("films", film, Frames).steps) for film in films.values()})
     if len(moments) != 1 or moments == [0]:
         raise ValueError(f"films must all have as many moments, at least one; got {moments}. Ask fit for frames=40.")
     panels = [(name, film.steps, film.samples[:, 0, :points]) for name, film in films.items()]
@@ -277,6 +300,8 @@ def evidence(rows: Sequence[tuple[str, float, float, float, float, float]], *, a
     ``rows`` hold (name, value, typical, least and greatest score of real samples, limit). Grey: the range of real samples;
     a dot: the value, at most at 4, orange beyond the limit.
     """
+    if any(len(row) != 6 for row in checks.kind("rows", rows, Sequence)):
+        raise ValueError(f"rows must hold six entries each; got {rows!r}.")
     with plt.rc_context(STYLE):
         ax = ax or plt.subplots(figsize=(_WIDTH, 0.6 + 0.34 * max(1, len(rows))))[1]
         ax.axvline(1, color=COLOURS[5], linewidth=1)

@@ -16,6 +16,6 @@ def recorded(name: str) -> Path:
     Raises FileNotFoundError, with the names there are, if there is no such file.
     """
     files = {path.name: path for folder in FOLDERS for path in sorted(folder.glob("*.*"))}
-    if name not in files:
+    if not isinstance(name, str) or name not in files:
         raise FileNotFoundError(f"name={name!r} is no recorded file. There are: {', '.join(files) or 'none'}.")
     return files[name]

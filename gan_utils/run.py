@@ -33,6 +33,16 @@ class Source(Protocol):
         """Return one line that tells this source from others."""
 
 
+def known(source: Any) -> Any:
+    """Return ``source`` if it has what a source must have; TypeError says what it lacks."""
+    missing = [name for name in ("shape", "sample", "describe") if not hasattr(source, name)]
+    if missing:
+        raise TypeError(
+            f"source must have shape, sample(n, generator) and describe(); {type(source).__name__} lacks {missing}."
+        )
+    return source
+
+
 class Frames(NamedTuple):
     """Snapshots of the generators on fixed latents: ``steps [T]`` and ``samples [T, seeds, n, *shape]``, on the CPU."""
 
@@ -82,15 +92,15 @@ class Run:
             ValueError: ``ema=True`` for a recipe without EMA, or n below 1.
         """
         n = checks.integer("n", n)
-        if ema and not self.gan.ema:
-            raise ValueError("ema=True, but the recipe keeps no average: build it with GAN(..., ema=0.999).")
         z = torch.randn(n, self.gan.latent, generator=runtime.generator(seed)).to(self.device)
         return self.generate(z, ema=ema)
 
     @torch.no_grad()
     def generate(self, z: Tensor, *, ema: bool | None = None) -> Tensor:
         """Return ``[seeds, n, *shape]`` outputs for given latents ``[n, latent]``, on the CPU, in evaluation mode."""
-        z = checks.shaped("z", z, None, self.gan.latent).to(self.device)
+        if ema and not self.gan.ema:
+            raise ValueError("ema=True, but the recipe keeps no average: build it with GAN(..., ema=0.999).")
+        z = checks.rows("z", z, dim=self.gan.latent).to(self.device, torch.float32)
         params = self.state.average if (self.gan.ema if ema is None else ema) else self.state.G.params
         apply = partial(self.gan.G, training=False)
         members = []
@@ -105,11 +115,12 @@ class Run:
 
         In a joint game D judges each sample with the code that the member's encoder gives it, as it judges real ones.
         """
-        shared = x.ndim == 1 + len(self.source.shape)
+        shared = getattr(x, "ndim", 0) <= 1 + len(self.source.shape)
+        x = checks.shaped("x", x, *([] if shared else [len(self.seeds)]), None, *self.source.shape)
         members = []
         for i in range(len(self.seeds)):
             G, D = tree_map(lambda t, i=i: t[i], (self.state.G, self.state.D))
-            mine = (x if shared else x[i]).to(self.device)
+            mine = (x if shared else x[i]).to(self.device, torch.float32)
             if self.gan.joint:
                 mine = pairs(mine, self.gan.G(G.params, G.buffers, mine, training=False, encode=True)[0])
             members.append(self.gan.D(D.params, D.buffers, mine, training=False)[0].flatten().cpu())

@@ -59,7 +59,7 @@ def generator(*key: int) -> torch.Generator:
         >>> torch.equal(torch.rand(3, generator=gu.generator(5, 0)), torch.rand(3, generator=gu.generator(5)))
         False
     """
-    key = tuple(checks.integer("key", part, least=0) for part in key)
+    key = tuple(checks.integer("seed or key", part, least=0) for part in key)
     # The length leads, since SeedSequence pads with zeros: (5,) and (5, 0) would give one and the same stream.
     word = np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(word >> np.uint64(1)))

@@ -29,7 +29,7 @@ from gan_utils import checks, runtime
 from gan_utils.gan import GAN, Batch, Logs, Player, State, pairs, step
 from gan_utils.optim import Optimizer
 from gan_utils.progress import Progress
-from gan_utils.run import Run, Source
+from gan_utils.run import Run, Source, known
 
 __all__ = ["BLOCK", "Advance", "checked", "draw_block", "fit"]
 
@@ -48,7 +48,8 @@ def draw_block(gan: GAN, source: Source, seed: int, block: int, batch: int) -> B
     A :class:`~gan_utils.gan.Batch` whose tensors have a leading dimension of :data:`BLOCK` steps; everything in it is a
     function of the arguments.
     """
-    generator = runtime.generator(seed, block)
+    checks.kind("gan", gan, GAN), known(source), checks.integer("batch", batch)
+    generator = runtime.generator(seed, checks.integer("block", block, least=0))
     k = gan.d_steps
     x = source.sample(BLOCK * k * batch, generator).reshape(BLOCK, k, batch, *source.shape)
     z = torch.randn(BLOCK, k + 1, batch, gan.latent, generator=generator)
@@ -147,7 +148,7 @@ def fit(
         log_every=checks.integer("log_every", max(1, steps // 500) if log_every is None else log_every),
         compiled=steps >= COMPILE_FROM if compile == "auto" else bool(compile),
     )
-    if checkpoint is not None and Path(checkpoint).exists():
+    if checkpoint is not None and checks.path("checkpoint", checkpoint).exists():
         run.restore(checkpoint)
         run.compiled = run.compiled if compile == "auto" else bool(compile)
     events = [
@@ -201,13 +202,7 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
 
     The shapes are tried once on real data, so that a mistake is named here (ValueError, TypeError) and not deep in torch.
     """
-    if not isinstance(gan, GAN):
-        raise TypeError(f"gan must be a GAN; got {type(gan).__name__}.")
-    missing = [name for name in ("shape", "sample", "describe") if not hasattr(source, name)]
-    if missing:
-        raise TypeError(
-            f"source must have shape, sample(n, generator) and describe(); {type(source).__name__} lacks {missing}."
-        )
+    checks.kind("gan", gan, GAN), known(source), checks.integer("batch", batch)
     state = gan.init(0)
     real = source.sample(batch, runtime.generator(0))
     checks.shaped("source.sample(batch)", real, batch, *source.shape)
@@ -265,12 +260,14 @@ def _frame_events(run: Run, steps: int, frames: int, size: int) -> list[Event]:
 
 
 def _callback_events(run: Run, steps: int, callbacks: Sequence[Callback], every: int | None) -> list[Event]:
+    for callback in checks.kind("callbacks", callbacks, Sequence):
+        checks.kind("callbacks", callback, Callable)
     if not callbacks:
         return []
 
     def measure() -> None:
         for callback in callbacks:
-            for name, value in callback(run.step, run).items():
+            for name, value in checks.kind("what one of callbacks returned", callback(run.step, run), Mapping).items():
                 if name in ("seed", "lr_g", "lr_d", "step", "diverged", *Logs._fields):
                     raise ValueError(f"a callback returned {name!r}, which is a column of the history already.")
                 values = torch.as_tensor(value, dtype=torch.float32).cpu().expand(len(run.seeds))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from torch import nn
 
 from gan_utils import checks, critics, losses, memory, models, optim, penalties, terms
 from gan_utils.gan import GAN, consensus, unrolled
-from gan_utils.run import Source
+from gan_utils.run import Source, known
 
 __all__ = ["RECIPES", "Networks", "Recipe", "build", "names", "recipe"]
 
@@ -42,6 +42,8 @@ class Networks:
     lr: float | None = None
 
     def __post_init__(self) -> None:
+        sizes = [checks.integer("shape", size) for size in checks.kind("shape", self.shape, Sequence)]
+        checks.integer("the length of shape", len(sizes))
         checks.choice("networks", self.kind, ("mlp", "dcgan"))
         if self.kind == "dcgan" and self.shape[1:] != (28, 28):
             raise ValueError(f"networks='dcgan' takes images [channels, 28, 28]; the source has {list(self.shape)}.")
@@ -170,7 +172,7 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
 
     Args:
         name: one of :func:`names`.
-        source: the data; only its ``shape`` matters.
+        source: the data, whose ``shape`` the networks fit.
         networks: ``"mlp"`` or, for images of 28 x 28, ``"dcgan"``.
         lr: Adam's step size, see :class:`Networks`. Recipes with another optimiser scale theirs alike.
         changes: the recipe's own settings (``m=3`` for ``"pacgan"``; see ``Recipe.settings``), or any argument of
@@ -194,7 +196,7 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
     for change in changes:
         checks.choice("change", change, [*chosen.settings, *sorted(arguments - set(chosen.settings))])
     own = {key: value for key, value in changes.items() if key in chosen.settings}
-    made = chosen.make(Networks(tuple(source.shape), networks, lr), **own)
+    made = chosen.make(Networks(tuple(known(source).shape), networks, lr), **own)
     return replace(made, **{key: value for key, value in changes.items() if key not in own})
 
 
@@ -479,7 +481,7 @@ def ttur(n: Networks, ratio: float = 3.0) -> GAN:
 
     Which player to change is a choice: here D is faster, and G as ever.
     """
-    return n.gan(opt_d=n.adam(ratio))
+    return n.gan(opt_d=n.adam(checks.number("ratio", ratio, above=0)))
 
 
 @_recipe(

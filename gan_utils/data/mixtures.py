@@ -60,7 +60,7 @@ class Mixture:
         self.name = name
 
     def _per_mode(self, name: str, given: float | Sequence[float] | Tensor) -> Tensor:
-        values = torch.as_tensor(given, dtype=torch.float32)
+        values = checks.numbers(name, given)
         if values.ndim > 1 or values.numel() not in (1, self.modes):
             raise ValueError(f"{name} must be one number or {self.modes} numbers; got shape {list(values.shape)}.")
         values = checks.finite(name, values).expand(self.modes)
@@ -70,13 +70,14 @@ class Mixture:
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Return n samples ``[n, d]``; without a generator, torch's global one draws."""
+        checks.kind("generator", generator, torch.Generator, type(None))
         mode = torch.multinomial(self.weights, checks.integer("n", n), replacement=True, generator=generator)
         noise = torch.randn(n, *self.shape, generator=generator)
         return self.means[mode] + self.std[mode, None] * noise
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density at ``x``, ``[n, d] -> [n]``, in nats."""
-        x = checks.shaped("x", x, None, *self.shape)
+        x = checks.floats("x", x, None, *self.shape)
         means, std, weights = (part.to(x) for part in (self.means, self.std, self.weights))
         square = (x[:, None] - means).square().sum(-1) / std.square()
         scale = self.shape[0] * (std.log() + 0.5 * math.log(2 * math.pi))
@@ -84,7 +85,7 @@ class Mixture:
 
     def nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return for each point ``[n, d]`` its nearest mode ``[n]`` and the distance to it in that mode's std ``[n]``."""
-        x = checks.shaped("x", x, None, *self.shape)
+        x = checks.floats("x", x, None, *self.shape)
         distance, mode = torch.cdist(x, self.means.to(x), compute_mode="donot_use_mm_for_euclid_dist").min(dim=1)
         return mode, distance / self.std.to(x)[mode]
 
@@ -106,14 +107,15 @@ class Points:
     """A fixed set of points ``[N, *shape]``, drawn from with replacement. Raises ValueError for NaN, Inf or no points."""
 
     def __init__(self, points: Tensor, name: str = "points") -> None:
-        if not isinstance(points, Tensor) or points.ndim < 2 or len(points) == 0:
+        if not isinstance(points, Tensor) or points.ndim < 2 or points.numel() == 0:
             raise ValueError(f"points must be a tensor [N, *shape] with N >= 1; got {_form(points)}.")
-        self.points = checks.finite("points", points.float())
+        self.points = checks.finite("points", points).float()
         self.shape = tuple(points.shape[1:])
         self.name = name
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Return n points ``[n, *shape]``."""
+        checks.kind("generator", generator, torch.Generator, type(None))
         return self.points[torch.randint(len(self.points), (checks.integer("n", n),), generator=generator)]
 
     def describe(self) -> str:
@@ -163,7 +165,7 @@ def gaussians_1d(
     weights: Sequence[float] | None = None,
 ) -> Mixture:
     """A mixture on the line, ``shape = (1,)``."""
-    return Mixture(torch.as_tensor(means, dtype=torch.float32).reshape(-1, 1), std, weights, name="gaussians_1d")
+    return Mixture(checks.numbers("means", means).reshape(-1, 1), std, weights, name="gaussians_1d")
 
 
 def offsets() -> Mixture:

@@ -181,7 +181,7 @@ def read_idx(path: str | os.PathLike[str]) -> Tensor:
     Layout: two zero bytes, the type (8 = unsigned byte), the number of axes, each axis as a big-endian 32-bit integer,
     then the values. Raises OSError naming the file when it is missing, cut short, or something else.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     raw = path.read_bytes()
     try:
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw

@@ -76,6 +76,9 @@ def _principal(x: Tensor) -> Tensor:
 
 def nearest_centre(x: Tensor, centres: Tensor) -> Tensor:
     """Return which centre of ``[k, d]`` each point of ``[n, d]`` is nearest to: int64 ``[n]``."""
+    centres = checks.floats("centres", centres, None, None)
+    if not isinstance(x, Tensor) or len(x):
+        checks.floats("x", x, None, centres.shape[1])
     return torch.cdist(x, centres).argmin(1)
 
 

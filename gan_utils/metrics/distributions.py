@@ -67,6 +67,7 @@ def ndb(real: Tensor, fake: Tensor, bins: int = 100, *, level: float = 0.05, see
     z = torch.special.ndtri(torch.tensor(1 - checks.number("level", level, above=0, most=1) / 2, dtype=torch.float64))
     real = checks.rows("real", real, least=10 * bins)
     fake = checks.rows("fake", fake, least=10 * bins, dim=real.shape[1])
+    seed = checks.integer("seed", seed, least=0)
     middle = real.median(0).values  # as the origin: a far one would cost the distances their precision
     real, fake = real - middle, fake - middle
     try:
@@ -126,7 +127,10 @@ def mode_width(samples: Tensor, mixture: Mixture, *, within: float = 3.0) -> Ten
         >>> [round(width, 2) for width in gu.metrics.mode_width(fake, mixture, within=20).tolist()]
         [0.0, 2.0, nan]
     """
-    x, within = checks.rows("samples", samples, dim=mixture.shape[0]), checks.number("within", within, above=0)
+    x, within = (
+        checks.rows("samples", samples, dim=checks.kind("mixture", mixture, Mixture).shape[0]),
+        checks.number("within", within, above=0),
+    )
     mode, distance = mixture.nearest(x)
     half, cut = torch.tensor([x.shape[1] / 2, within**2 / 2], dtype=torch.float64)
     kept = torch.special.gammainc(half + 1, cut) / torch.special.gammainc(half, cut)  # of the variance, by the cut

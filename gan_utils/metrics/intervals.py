@@ -42,7 +42,7 @@ def bootstrap(
         (0.5, True, True)
     """
     level = checks.number("level", level, above=0, most=1)
-    value, draws = float(statistic(*_several("samples", samples, 2))), []
+    value, draws = float(checks.kind("statistic", statistic, Callable)(*_several("samples", samples, 2))), []
     for i in range(checks.integer("repeats", repeats, least=2)):
         rng = runtime.generator(seed, i)
         drawn = (x[torch.randint(len(x), (len(x),), generator=rng).to(x.device)] for x in samples)
@@ -67,6 +67,7 @@ def real_against_real(
         True
     """
     half, scores = len(_several("real", (real,), 4)[0]) // 2, []
+    checks.kind("metric", metric, Callable)
     for i in range(checks.integer("repeats", repeats)):
         order = torch.randperm(len(real), generator=runtime.generator(seed, i)).to(real.device)
         scores.append(float(metric(real[order[:half]], real[order[half : 2 * half]])))
@@ -87,7 +88,7 @@ def report(measured: Mapping[str, Tensor], perfect: Mapping[str, Tensor], *, lev
     outside, and is left out of the mean, which then flatters. Below two values there is no interval (NaN). ValueError or
     TypeError for other names on the two sides, or what is no tensor ``[n]``.
     """
-    if set(measured) != set(perfect):
+    if set(checks.kind("measured", measured, Mapping)) != set(checks.kind("perfect", perfect, Mapping)):
         raise ValueError(f"perfect must hold the measures of measured, {list(measured)}; got {list(perfect)}.")
     tail, rows = (1 - checks.number("level", level, above=0, most=1)) / 2, {}
     for name in measured:

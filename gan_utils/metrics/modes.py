@@ -47,7 +47,7 @@ def mode_coverage(samples: Tensor, mixture: Mixture, *, within: float = 3.0, lea
         0.824
     """
     batch = samples.flatten(0, -2) if isinstance(samples, Tensor) and samples.ndim > 2 else samples
-    x = checks.shaped("samples", batch, None, *mixture.shape).detach()
+    x = checks.shaped("samples", batch, None, *checks.kind("mixture", mixture, Mixture).shape).detach()
     mode, distance = mixture.nearest(x.to(torch.promote_types(x.dtype, torch.float32)))
     good = distance < checks.number("within", within, above=0)
     return _coverage(torch.where(good, mode, -1).view(samples.shape[:-1]), mixture.weights, least)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gan_utils import checks
+
 __all__ = ["reach", "spread"]
 
 
@@ -38,11 +40,12 @@ def reach(x: Tensor, data: Tensor) -> Tensor:
         >>> gu.metrics.reach(torch.zeros(1, 1), torch.tensor([[1.0], [3.0]])).item()
         2.0
     """
-    return torch.cdist(_rows(data, "data"), _rows(x, "x")).amin(dim=-1).mean(dim=-1)
+    x = _rows(x, "x")
+    return torch.cdist(checks.floats("data", data, None, x.shape[-1]), x).amin(dim=-1).mean(dim=-1)
 
 
 def _rows(x: Tensor, name: str, least: int = 1) -> Tensor:
-    if not isinstance(x, Tensor) or x.ndim < 2 or x.shape[-2] < least:
+    if not isinstance(x, Tensor) or x.ndim < 2 or x.shape[-2] < least or x.numel() == 0 or not x.is_floating_point():
         form = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"{name} must be a tensor [..., n, d] with n >= {least}; got {form}. Images: x.flatten(-3).")
+        raise ValueError(f"{name} must be floats [..., n, d] with n >= {least}; got {form}. Images: x.flatten(-3).")
     return x
