@@ -98,7 +98,7 @@ def lines_of_code(path: Path) -> int:
 def test_the_package_stays_small():
     files = [path for path in ROOT.rglob("*.py") if path.parent.name != "exercises"]
     lines = sum(map(lines_of_code, files))
-    assert lines < 3_970, f"{lines} lines of code without the exercises' checks"
+    assert lines < 3_980, f"{lines} lines of code without the exercises' checks"
 
 
 @pytest.mark.parametrize("module", ["gan_utils", *map(module_of, FILES)])
