@@ -33,9 +33,9 @@ class Source(Protocol):
         """Return one line that tells this source from others."""
 
 
-def known(source: Any) -> Any:
-    """Return ``source`` if it has what a source must have; TypeError says what it lacks."""
-    missing = [name for name in ("shape", "sample", "describe") if not hasattr(source, name)]
+def known(source: Any, *needs: str) -> Any:
+    """Return ``source`` if it has what a source must have, or as much of it as is needed; TypeError says what it lacks."""
+    missing = [name for name in needs or ("shape", "sample", "describe") if not hasattr(source, name)]
     if missing:
         raise TypeError(
             f"source must have shape, sample(n, generator) and describe(); {type(source).__name__} lacks {missing}."

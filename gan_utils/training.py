@@ -48,7 +48,7 @@ def draw_block(gan: GAN, source: Source, seed: int, block: int, batch: int) -> B
     A :class:`~gan_utils.gan.Batch` whose tensors have a leading dimension of :data:`BLOCK` steps; everything in it is a
     function of the arguments.
     """
-    checks.kind("gan", gan, GAN), known(source), checks.integer("batch", batch)
+    checks.kind("gan", gan, GAN), known(source, "shape", "sample"), checks.integer("batch", batch)
     generator = runtime.generator(seed, checks.integer("block", block, least=0))
     k = gan.d_steps
     x = source.sample(BLOCK * k * batch, generator).reshape(BLOCK, k, batch, *source.shape)
