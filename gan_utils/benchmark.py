@@ -365,10 +365,8 @@ def table(record: dict[str, Any]) -> pd.DataFrame:
     :class:`~gan_utils.metrics.modes.Coverage`), diverged, and all_at: the share of the compute after which all modes had a
     quarter of their share for the first time, NaN for never.
     """
-    modes, rows = (
-        TASKS[checks.choice("record['task']", checks.kind("record", record, dict).get("task"), TASKS)].modes,
-        [],
-    )
+    task = checks.choice("record['task']", checks.kind("record", record, dict).get("task"), TASKS)
+    modes, rows = TASKS[task].modes, []
     for run in record["runs"].values():
         fair = np.array(run["looked"]["fair"], dtype=float)
         full = fair >= modes

@@ -81,9 +81,8 @@ def history(
     for column in checks.kind("columns", columns, Sequence):
         checks.choice("columns", column, table.columns)
     axes = _panels(1, checks.integer("the number of columns", len(columns)), aspect=0.75)[0]
-    for ax, column, label, colour in zip(
-        axes, columns, _labels("labels", labels or columns, len(columns)), COLOURS, strict=False
-    ):
+    labels = _labels("labels", labels or columns, len(columns))
+    for ax, column, label, colour in zip(axes, columns, labels, COLOURS, strict=False):
         wide = table.pivot(index="step", columns="seed", values=column).dropna(how="all")
         ax.plot(wide.index, wide.to_numpy(), color=colour, alpha=0.25, linewidth=0.8)
         ax.plot(wide.index, wide.median(axis=1), color=colour, linewidth=1.8)
@@ -244,13 +243,9 @@ def _strip(panels: Sequence[tuple[str, Sequence[int], Tensor]], cloud: Tensor | 
 
 
 def _cloud(real: Mixture | Tensor | None) -> Tensor | None:
-    return (
-        real.sample(1_000, torch.Generator().manual_seed(0))
-        if isinstance(real, Mixture)
-        else real
-        if real is None
-        else checks.floats("real", real, None, 2)
-    )
+    if isinstance(real, Mixture):
+        return real.sample(1_000, torch.Generator().manual_seed(0))
+    return None if real is None else checks.floats("real", real, None, 2)
 
 
 def scrubber(

@@ -127,10 +127,8 @@ def mode_width(samples: Tensor, mixture: Mixture, *, within: float = 3.0) -> Ten
         >>> [round(width, 2) for width in gu.metrics.mode_width(fake, mixture, within=20).tolist()]
         [0.0, 2.0, nan]
     """
-    x, within = (
-        checks.rows("samples", samples, dim=checks.kind("mixture", mixture, Mixture).shape[0]),
-        checks.number("within", within, above=0),
-    )
+    x = checks.rows("samples", samples, dim=checks.kind("mixture", mixture, Mixture).shape[0])
+    within = checks.number("within", within, above=0)
     mode, distance = mixture.nearest(x)
     half, cut = torch.tensor([x.shape[1] / 2, within**2 / 2], dtype=torch.float64)
     kept = torch.special.gammainc(half + 1, cut) / torch.special.gammainc(half, cut)  # of the variance, by the cut
