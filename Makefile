@@ -24,7 +24,8 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 # A clean $(HTML) and .doctrees: an incremental build would forget the warnings of the build before. Notebooks whose code
-# and tools are unchanged come from the cache in _build/.jupyter_cache, so this still takes seconds.
+# and tools are unchanged come from the cache in _build/.jupyter_cache, those just tested from _build/executed, so this
+# still takes seconds.
 book: $(READY) ## Execute the chapters and build the HTML book (in _build/html)
 	@rm -rf $(HTML) _build/.doctrees _build/failed.txt
 	$(BIN)/jupyter-book build . -W -n --keep-going --builder html || { cat _build/failed.txt 2>/dev/null; exit 1; }

@@ -22,6 +22,7 @@ from pathlib import Path
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.main import JupyterCacheBase
 from myst_nb.sphinx_ import NbMetadataCollector
 from nbclient.exceptions import CellExecutionError
@@ -32,6 +33,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "gan_utils"
 VERSIONS = ("torch", "numpy", "pandas", "matplotlib", "mlxtend")
 TEXT = {".ipynb", ".md"}  # what stands beside a notebook and is not its data
+EXECUTED = Path("_build", "executed")  # where nbval leaves its runs for the build
+# Pages then do not depend on the number of cores; and on a busy machine, threads that wait for one another in such small
+# products make a step many times slower.
+ONE_THREAD = ("OMP_NUM_THREADS", "1")
 logger = logging.getLogger(__name__)
 
 
@@ -152,9 +157,7 @@ def opened(cache_path: Path) -> Iterator[JupyterCacheBase]:
 
 def drop_stale(notebooks: Iterable[Path], cache_path: Path, root: Path, settings: dict[str, str]) -> list[Path]:
     """Drop the cached run of each notebook whose fingerprint has changed since; return those notebooks."""
-    ledger = cache_path / "fingerprints.json"
-    before = json.loads(ledger.read_text("utf-8")) if ledger.exists() else {}
-    after, dropped = dict(before), []
+    before, after, dropped = _ledger(cache_path, {}), {}, []
     with opened(cache_path) as cache:
         for notebook in notebooks:
             content = nbformat.read(notebook, as_version=4)
@@ -167,8 +170,50 @@ def drop_stale(notebooks: Iterable[Path], cache_path: Path, root: Path, settings
             except KeyError:
                 continue  # never run, or its cells have changed: it is executed anyway
             dropped.append(notebook)
-    ledger.write_text(json.dumps(after, indent=1), "utf-8")
+    _ledger(cache_path, after)
     return dropped
+
+
+def leave(notebook: Path, executed: nbformat.NotebookNode, seconds: float, state: str, root: Path) -> None:
+    """Leave a notebook that was executed elsewhere, with what its fingerprint was, for the next build to take over."""
+    path = root / EXECUTED / f"{notebook.stem}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    run = {"seconds": seconds, "fingerprint": state, "notebook": executed}
+    beside = path.with_suffix(".new")  # tests of one notebook may be stopped while a build reads
+    beside.write_text(json.dumps(run), "utf-8")
+    beside.replace(path)
+
+
+def take_over(notebooks: Iterable[Path], cache_path: Path, root: Path, settings: dict[str, str]) -> list[Path]:
+    """Put runs that were left for the build into its cache, where they are of the present state; return those notebooks."""
+    taken, states = [], {}
+    with opened(cache_path) as cache:
+        for notebook in notebooks:
+            left = root / EXECUTED / f"{notebook.stem}.json"
+            if not left.exists():
+                continue
+            run = json.loads(left.read_text("utf-8"))
+            left.unlink()
+            executed = nbformat.from_dict(run["notebook"])
+            _, key = cache.create_hashed_notebook(nbformat.read(notebook, as_version=4))
+            same_cells = cache.create_hashed_notebook(executed)[1] == key
+            if same_cells and run["fingerprint"] == fingerprint(notebook, root, settings):
+                data = {"execution_seconds": run["seconds"]}
+                bundle = CacheBundleIn(executed, str(notebook), data=data)
+                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+                taken.append(notebook)
+                states[key] = run["fingerprint"]
+    _ledger(cache_path, states)
+    return taken
+
+
+def _ledger(cache_path: Path, states: dict[str, str]) -> dict[str, str]:
+    """Add to the fingerprints under which runs were cached; return what it held before."""
+    path = cache_path / "fingerprints.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(before | states, indent=1), "utf-8")
+    return before
 
 
 def settings_now() -> dict[str, str]:
@@ -184,10 +229,14 @@ def on_outdated(app, env, added, changed, removed) -> list[str]:
     app.gan_book_start = time.time()
     pages = {Path(env.doc2path(name)): name for name in env.found_docs}
     notebooks = [path for path in pages if path.suffix == ".ipynb"]
-    dropped = drop_stale(notebooks, Path(env.mystnb_config.execution_cache_path), ROOT, settings_now())
+    where = Path(env.mystnb_config.execution_cache_path), ROOT, settings_now()
+    taken = take_over(notebooks, *where)
+    for path in taken:
+        logger.info("%s: executed by its tests, so it is not executed again", path.name)
+    dropped = drop_stale(notebooks, *where)
     for path in dropped:
         logger.info("%s: what it uses has changed, so it is executed again", path.name)
-    return [pages[path] for path in dropped]
+    return [pages[path] for path in taken + dropped]
 
 
 def on_updated(app, env) -> None:
@@ -230,9 +279,7 @@ def on_finished(app, error) -> None:
 
 def setup(app) -> dict[str, bool]:
     """Sphinx calls this when it loads the extension."""
-    # Kernels inherit it. Pages then do not depend on the number of cores; and on a busy machine, threads that wait for one
-    # another in such small products make a step many times slower.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault(*ONE_THREAD)  # kernels inherit it
     app.connect("env-get-outdated", on_outdated)
     app.connect("env-updated", on_updated, priority=900)  # after the bibliography has been collected
     app.connect("build-finished", on_finished)

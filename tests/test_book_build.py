@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -155,6 +157,72 @@ def test_returning_to_earlier_cells_does_not_bring_back_a_stale_run(built):
     refresh()
     write(root, "losses", "import gan_utils as gu\nprint(gu.losses)")
     assert refresh() == {"losses"}
+
+
+@pytest.fixture
+def tested(root):
+    """Have a notebook executed by its tests, as `make test-notebooks` does, and return what pytest said."""
+    here = Path(__file__).parent.parent
+    for name in ("book/conftest.py", "scripts/book_build.py"):
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copy(here / name, root / name)
+    (root / "pytest.ini").touch()  # else pytest looks for one further up
+
+    def run_tests(*cells):
+        path = write(root, "a", *cells)
+        pytest_alone = Path(sys.executable).with_name("pytest")  # python -m would import the package that is here
+        words = [pytest_alone, "--nbval-lax", "-q", "-p", "no:cacheprovider", "book"]
+        done = subprocess.run(words, cwd=root, capture_output=True, text=True)
+        return path, done.stdout
+
+    return run_tests
+
+
+SHOWN = """from IPython.display import display
+line = display("starting", display_id=True)
+line.update("done")
+print("one")
+print("two")"""
+
+
+def test_a_run_of_the_tests_is_taken_over_by_the_build(root, tested):
+    path, said = tested("x = 1", SHOWN, "x + 1")
+    assert "3 passed" in said
+    settings = book_build.settings_now()
+    assert book_build.take_over([path], root / "cache", root, settings) == [path]
+    assert book_build.drop_stale([path], root / "cache", root, settings) == []
+    with book_build.opened(root / "cache") as cache:
+        pk, notebook = cache.merge_match_into_notebook(nbformat.read(path, as_version=4))
+        assert cache.get_cache_record(pk).data["execution_seconds"] > 0
+    nbformat.validate(notebook)
+    assert notebook.metadata.language_info.pygments_lexer == "ipython3"
+    first, second, third = (cell.outputs for cell in notebook.cells if cell.cell_type == "code")
+    assert first == []
+    assert [second[0].data["text/plain"], *(part.text for part in second[1:])] == ["'done'", "one\ntwo\n"]
+    assert third[0].data["text/plain"] == "2"
+    # It is taken once: a second build has it in its cache.
+    assert book_build.take_over([path], root / "cache", root, settings) == []
+    assert book_build.drop_stale([path], root / "cache", root, settings) == []
+
+
+def test_a_run_that_failed_or_is_of_another_state_is_not_taken_over(root, tested):
+    settings = book_build.settings_now()
+    path, said = tested("print(1)", "1 / 0")
+    assert "1 failed, 1 passed" in said
+    assert book_build.take_over([path], root / "cache", root, settings) == []
+    path, said = tested("import gan_utils as gu", "gu.losses.__name__")
+    assert "2 passed" in said
+    left = root / book_build.EXECUTED / "a.json"
+    run = left.read_text("utf-8")
+    (root / "gan_utils/losses.py").write_text("changed = 1\n", "utf-8")
+    assert book_build.take_over([path], root / "cache", root, settings) == []
+    left.write_text(run, "utf-8")
+    (root / "gan_utils/losses.py").write_text(PACKAGE["losses.py"], "utf-8")
+    write(root, "a", "import gan_utils as gu", "gu.losses.__name__ + '!'")
+    assert book_build.take_over([path], root / "cache", root, settings) == []
+    left.write_text(run, "utf-8")
+    write(root, "a", "import gan_utils as gu", "gu.losses.__name__", text="other text")
+    assert book_build.take_over([path], root / "cache", root, settings) == [path]
 
 
 def test_cells_that_are_not_plain_python(root):

@@ -1,0 +1,73 @@
+"""What nbval has executed, the build of the book need not execute again: runs are left where the build looks for them."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbval.plugin import IPyNbCell
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+import book_build
+
+ROOT = book_build.ROOT
+# Kernels inherit it: notebooks are tested as they are built.
+os.environ.setdefault(*book_build.ONE_THREAD)
+ran = pytest.StashKey[dict[int, list[nbformat.NotebookNode]]]()
+begun = pytest.StashKey[tuple[float, str]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Keep what each cell of a notebook shows; after the last one, leave the run for the build."""
+    if not isinstance(item, IPyNbCell):
+        return (yield)
+    notebook, messages = item.parent, []
+    if begun not in notebook.stash:
+        state = book_build.fingerprint(notebook.path, ROOT, book_build.settings_now())
+        notebook.stash[begun] = time.time(), state
+    hear = notebook.get_kernel_message
+
+    def overhear(*args: Any, **options: Any) -> dict[str, Any]:
+        messages.append(hear(*args, **options))
+        return messages[-1]
+
+    notebook.get_kernel_message = overhear
+    try:
+        result = yield  # a cell that fails leaves here, and the notebook never has all its cells
+    finally:
+        notebook.get_kernel_message = hear
+    done = notebook.stash.setdefault(ran, {})
+    done[item.cell_num] = outputs(messages)
+    cells = [cell for cell in notebook.nb.cells if cell.cell_type == "code"]
+    if len(done) == len(cells):
+        executed = copy.deepcopy(notebook.nb)
+        for number, cell in enumerate(cell for cell in executed.cells if cell.cell_type == "code"):
+            cell.outputs, cell.execution_count = done[number], number + 1
+        # Builds take the way to colour the code from it, as from a kernel of their own.
+        about = notebook.kernel.kc.kernel_info(reply=True, timeout=60)["content"]
+        executed.metadata.language_info = about["language_info"]
+        begin, state = notebook.stash[begun]
+        book_build.leave(notebook.path, executed, time.time() - begin, state, ROOT)
+    return result
+
+
+def outputs(messages: list[dict[str, Any]]) -> list[nbformat.NotebookNode]:
+    """Return the outputs that a kernel's messages amount to; a display that is updated shows its last state."""
+    shown, by_name = [], {}
+    for message in messages:
+        kind, content = message["msg_type"], message["content"]
+        name = content.get("transient", {}).get("display_id")
+        if kind == "update_display_data" and name in by_name:
+            by_name[name].update(data=content["data"], metadata=content["metadata"])
+        elif kind in ("display_data", "execute_result", "stream"):
+            shown.append(nbformat.v4.output_from_msg(message))
+            by_name[name] = shown[-1]
+    return shown
