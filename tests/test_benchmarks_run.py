@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def load(name):
         ("metrics_peers", {"rows": 3}),
         ("limits", {"limit": 1, "cost": 1}),
         ("pacgan_table1", {"rows": 4}),
+        ("cuda_graphs", {"rows": 1}),
         ("time_to_quality", {"rows": 3}),
         ("peers", {"rows": 8, "verdicts": 2}),
     ],
@@ -89,6 +91,24 @@ def test_the_products_of_a_step_are_found_with_their_shapes():
             *members, rows, inner = forms[-2][0]
             found += count * (members[0] if members else 1) * 2 * rows * inner * forms[-1][0][-1]
         assert found == 2 * counted, "once when they are recorded, once when they are done again"
+
+
+GRAPHED = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))]
+
+
+@pytest.mark.parametrize("device", GRAPHED)
+def test_a_graph_does_the_steps_that_the_pure_step_does(device):
+    """On a CPU the graph is a call of the step: what is tried there is the batch that stays in its place."""
+    graphs, limits = load("cuda_graphs"), load("limits")
+    steps, run = graphs.way("graph", limits.ring_gan(8), limits.RING, seeds=2, batch=8, device=device)
+    state = torch.utils._pytree.tree_map(torch.clone, run.state)
+    block = torch.utils._pytree.tree_map(lambda part: part.to(run.device), limits.draw(run))
+    n = 3
+    for i in range(n):
+        state, _ = torch.func.vmap(partial(gu.step, run.gan))(state, gu.Batch(*(part[i] for part in block)))
+    steps(n)
+    for ours, pure in zip(*map(torch.utils._pytree.tree_leaves, (run.state, state)), strict=True):
+        torch.testing.assert_close(ours, pure)
 
 
 def test_maxout_is_the_largest_piece_and_the_published_nets_have_the_published_sizes():
