@@ -82,7 +82,7 @@ TASKS: dict[str, Task] = {
     "grid": Task(data.grid, 25, _of_mixture, 5_000, 128, 20, 40, 2_500, 2_500),
     "mnist": Task(data.mnist, 10, partial(_of_images, _digits, 10), 2_000, 64, 5, 10, 500, 2_500),
     "stacked-mnist": Task(
-        data.stacked_mnist, 1_000, partial(_of_images, metrics.stacked_labels, 1_000), 3_000, 64, 3, 3, 1_000, 10_000
+        data.stacked_mnist, 1_000, partial(_of_images, metrics.stacked_labels, 1_000), 2_000, 64, 3, 3, 1_000, 10_000
     ),
 }
 
