@@ -63,23 +63,9 @@ def peers(record: Record, task: str) -> Iterator[str]:
     yield from table(["Loop", "Samples/s", *names], rows())
 
 
-def steps(record: Record, what: str) -> Iterator[str]:
-    """Yield a row for each recipe whose step was compared with the tutorial's loop; ``what`` is the word "all"."""
-
-    def rows() -> Iterator[list[str]]:
-        for row in record["rows"]:
-            ratio = spread(row["ratio"], row["ratio_low"], row["ratio_high"], "x")
-            ms = [f"{row[who]:.2f}" for who in ("tutorial_ms", "package_ms")]
-            yield [row["name"], *ms, ratio, f"{row['goal']:g}x", f"{row['compile_s']:.0f} s"]
-
-    columns = ["Recipe", "Tutorial, ms a step", "Package, ms a step", "Ratio", "Our goal", "Compiling"]
-    yield from table(columns, rows())
-
-
 #: By the marker's first word: the record, and what makes lines of it and of the marker's second word.
 TABLES: dict[str, tuple[str, Callable[[Record, str], Iterator[str]]]] = {
     "peers": ("peers.json", peers),
-    "steps": ("step_speed.json", steps),
 }
 
 

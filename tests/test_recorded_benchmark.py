@@ -13,7 +13,7 @@ from gan_utils import benchmark as bench
 SEEDS = {"ring": 20, "grid": 20, "mnist": 5, "stacked-mnist": 3}  # at least
 
 
-SLICES = [("ring", "lsgan", 6, 12), ("grid", "ttur", 6, 12), ("mnist", "r3gan", 2, 5), ("stacked-mnist", "r3gan", 2, 1)]
+SLICES = [("ring", "lsgan", 6, 12), ("grid", "ttur", 6, 12), ("mnist", "r3gan", 2, 5), ("stacked-mnist", "r1-r2", 2, 1)]
 
 
 @pytest.fixture(scope="module", params=list(SEEDS))
