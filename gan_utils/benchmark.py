@@ -209,8 +209,8 @@ class _Job:
         return {
             **outcome,
             "looked": looked,
-            # The median leaves out the compiling, which happens before the first look.
-            "ms": float(f"{1e3 * np.median(spent) / every / len(self.seeds):.3g}") if spent else None,
+            # Not the first look: it holds the compiling, or the mere rest of one that was begun before a stop.
+            "ms": float(f"{1e3 * np.median(spent[1:] or spent) / every / len(self.seeds):.3g}") if spent else None,
             "seconds": round(run.seconds + run.compile_seconds, 1),
             "compiled": run.compiled,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -47,6 +48,17 @@ def test_every_recipe_gets_the_same_compute(made):
         bench._Job("ring", name, 1.0, (0,), 10_000, "cpu").plan() for name in gu.zoo.names() if name != "diffaugment"
     ]
     assert all(abs(plan["steps"] * plan["cost"] / 10_000 - 1) < 0.03 for plan in plans)
+
+
+def test_the_first_look_does_not_count_for_the_time_of_a_step(tmp_path, monkeypatch):
+    """It holds the compiling; and where a stopped run goes on, only a part of the steps before it."""
+    clock = iter([0, 5, 5, 6, 6])  # five seconds to the first look, one to the second
+    monkeypatch.setattr(bench.time, "process_time", lambda: float(next(clock)))
+    monkeypatch.setitem(bench.TASKS, "ring", replace(bench.TASKS["ring"], looks=2))
+    quiet("non-saturating", steps=4, out=tmp_path / "ring.json")
+    assert (
+        bench.read(tmp_path / "ring.json")["runs"]["non-saturating"]["ms"] == 1e3 / 2 / 2
+    )  # two steps a look, two seeds
 
 
 def test_the_table_has_a_row_for_each_seed(made):
