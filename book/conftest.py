@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 import book_build
 
 ROOT = book_build.ROOT
+# No examples here to be tested; and beside tests/conftest.py, pytest could not import a second module of this name.
+collect_ignore = ["conftest.py"]
 # Kernels inherit it: notebooks are tested as they are built.
 os.environ.setdefault(*book_build.ONE_THREAD)
 ran = pytest.StashKey[dict[int, list[nbformat.NotebookNode]]]()
