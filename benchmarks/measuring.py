@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import sys
@@ -63,6 +64,7 @@ def package_steps(
     if compiled:
         advance.to(run.step + 1)
         advance.to(2 * BLOCK)
+        gc.collect()  # what compiling leaves behind; else one of the rounds would be charged with it
 
     def steps(n: int) -> None:
         for _ in range(n // BLOCK):
@@ -91,6 +93,12 @@ def begin(script: str, parser: argparse.ArgumentParser, argv: Sequence[str] | No
     """Return the arguments, and what is needed to run the same again: asked for now, since the folder may move on."""
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = parser.parse_args(argv)
+    if arguments.json:  # if it cannot be written, say so before the work and not after it
+        try:
+            arguments.json.parent.mkdir(parents=True, exist_ok=True)
+            arguments.json.open("a").close()
+        except OSError as error:
+            parser.error(f"--json: {arguments.json} cannot be written: {error}")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     made = gu.benchmark.provenance(["python", f"benchmarks/{Path(script).name}", *argv])
@@ -105,7 +113,6 @@ def write(path: Path | None, made: Mapping[str, Any], **tables: Any) -> None:
     """Write a record, if a file is asked for: its provenance, and tables of rows."""
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"provenance": made, **tables}, indent=1, default=_plain) + "\n", "utf-8")
 
 

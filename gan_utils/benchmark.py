@@ -172,8 +172,8 @@ class _Job:
             "recipe": gan.describe(),
         }
 
-    def run(self, plan: dict[str, Any], checkpoint: Path, threads: int | None) -> dict[str, Any]:
-        """Train, and return the outcome: a number a seed, or a list of them a look."""
+    def run(self, plan: dict[str, Any], checkpoint: Path, threads: int | None) -> tuple[Path, str, dict[str, Any]]:
+        """Train; return checkpoint, name, and plan and outcome: a number a seed, or a list of them a look."""
         if threads:
             torch.set_num_threads(threads)
         task = TASKS[self.task]
@@ -203,17 +203,16 @@ class _Job:
         if run.step < plan["steps"]:
             raise KeyboardInterrupt
         covered = task.cover(run, task.at_last)
-        outcome = {name: _plain(getattr(covered, name)) for name in MEASURES} | {"diverged": run.diverged.tolist()}
-        looked = {name: [_plain(row) for row in run.metrics[name].values()] for name in ("fair", "good")}
-        checkpoint.unlink(missing_ok=True)
-        return {
-            **outcome,
-            "looked": looked,
+        outcome = {name: _plain(getattr(covered, name)) for name in MEASURES}
+        how = {
+            "diverged": run.diverged.tolist(),
+            "looked": {name: [_plain(row) for row in run.metrics[name].values()] for name in ("fair", "good")},
             # Not the first look: it holds the compiling, or the mere rest of one that was begun before a stop.
             "ms": float(f"{1e3 * np.median(spent[1:] or spent) / every / len(self.seeds):.3g}") if spent else None,
             "seconds": round(run.seconds + run.compile_seconds, 1),
             "compiled": run.compiled,
         }
+        return checkpoint, self.name, plan | outcome | how
 
 
 def _plain(values: Tensor) -> list[Any]:
@@ -278,11 +277,12 @@ def run(
                 todo.append((job, plan))
     say(f"{task}: {len(todo)} runs to do, {len(rates) * len(names) - len(todo)} done before")
     parts = path.with_suffix(".parts")
-    threads = None if jobs == 1 else 1
-    calls = [(job, plan, parts / f"{_digest(plan)}.safetensors", threads) for job, plan in todo]
-    for i, (name, plan, outcome) in enumerate(_finished(calls, jobs, backend), 1):
-        record["runs"][name] = plan | outcome | {"made": made}
+    calls = [(job, plan, parts / f"{_digest(plan)}.safetensors", None if jobs == 1 else 1) for job, plan in todo]
+    _write(path, record)  # if that cannot be done, say so before the work and not after it
+    for i, (checkpoint, name, outcome) in enumerate(_finished(calls, jobs, backend), 1):
+        record["runs"][name] = outcome | {"made": made}
         _write(path, record)
+        checkpoint.unlink(missing_ok=True)  # not before: a full disk must not cost the work
         say(f"{i}/{len(todo)} {name}: {_brief(record['runs'][name], found.modes)}")
     if parts.exists() and not any(parts.iterdir()):
         parts.rmdir()
@@ -311,11 +311,7 @@ def _fits(name: str, source: Source) -> bool:
     return True
 
 
-def _named(job: _Job, plan: dict[str, Any], checkpoint: Path, threads: int | None) -> tuple[str, dict, dict]:
-    return job.name, plan, job.run(plan, checkpoint, threads)
-
-
-def _finished(calls: list[tuple], jobs: int, backend: str | None) -> Iterator[tuple[str, dict, dict]]:
+def _finished(calls: list[tuple], jobs: int, backend: str | None) -> Iterator[tuple[Path, str, dict[str, Any]]]:
     """Yield what each call returns, as soon as the backend hands it out."""
     import joblib
 
@@ -324,7 +320,7 @@ def _finished(calls: list[tuple], jobs: int, backend: str | None) -> Iterator[tu
 
         register_ray()
     with joblib.parallel_config(backend=backend or "loky", n_jobs=jobs):
-        later = (joblib.delayed(_named)(*call) for call in calls)
+        later = (joblib.delayed(_Job.run)(*call) for call in calls)
         yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(later)
 
 
@@ -351,10 +347,13 @@ def read(path: str | Path) -> dict[str, Any]:
 def _write(path: Path, record: dict[str, Any]) -> None:
     """Write a record, a line a run, beside the file and then onto it: a kill spoils nothing."""
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(run)}" for name, run in sorted(record["runs"].items()))
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.new")
-    beside.write_text(f'{{"task": {json.dumps(record["task"])}, "runs": {{\n{lines}\n}}}}\n', "utf-8")
-    os.replace(beside, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(f'{{"task": {json.dumps(record["task"])}, "runs": {{\n{lines}\n}}}}\n', "utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise OSError(f"out: {path} cannot be written ({error}). Mend that and go on: no work is lost.") from None
 
 
 def table(record: dict[str, Any]) -> pd.DataFrame:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +122,32 @@ def test_stopped_it_keeps_what_is_done_and_goes_on_within_a_run(made, tmp_path, 
     quiet(["non-saturating", "r1-r2"], out=path)
     assert begun == [True] and outcome(path) == outcome(made[0])
     assert not path.with_suffix(".parts").exists()
+
+
+def test_a_disk_that_is_full_costs_no_work(made, tmp_path, monkeypatch):
+    path, put, fit, begun = tmp_path / "full.json", os.replace, gu.fit, []
+
+    def full(source, target):
+        if Path(target) == path and begun:
+            raise OSError(28, "No space left on device")
+        put(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(bench, "fit", lambda *a, **o: begun.append(o["checkpoint"].exists()) or fit(*a, **o))
+    with pytest.raises(OSError, match=r"out: .*full\.json cannot be written .*No space left.* no work is lost"):
+        quiet(["r1-r2"], out=path)
+    assert begun == [False] and not bench.read(path)["runs"]
+    monkeypatch.setattr(os, "replace", put)
+    quiet(["r1-r2"], out=path)
+    assert begun == [False, True], "the finished run is taken from its checkpoint"
+    assert outcome(path)["runs"]["r1-r2"] == outcome(made[0])["runs"]["r1-r2"]
+
+
+def test_where_nothing_can_be_written_nothing_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "fit", lambda *a, **o: pytest.fail("it began to train"))
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match=r"out: .*ring\.json cannot be written"):
+        quiet(["r1"], out=tmp_path / "file" / "ring.json")
 
 
 def test_two_at_a_time_give_the_same(made, tmp_path):

@@ -53,6 +53,14 @@ def test_the_quick_path_runs_and_is_recorded(name, tables, tmp_path, capsys):
     assert len(re.findall(r"^\| ", capsys.readouterr().out, re.MULTILINE)) >= max(tables.values())
 
 
+def test_where_the_record_cannot_be_written_nothing_is_begun(tmp_path, capsys):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(SystemExit):
+        load("step_speed").main(["--quick", "--json", str(tmp_path / "file" / "record.json")])
+    said = capsys.readouterr()
+    assert "--json: " in said.err and "record.json cannot be written" in said.err and "|" not in said.out
+
+
 @pytest.mark.parametrize("name", ["definitions", "prdc", "torch-fidelity", "torch-fidelity, save_cpu_ram"])
 @pytest.mark.parametrize(("n", "dim"), [(150, 2), (300, 16)])
 def test_neighbours_as_others_count_them(name, n, dim):
