@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import math
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import median
@@ -181,9 +182,8 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values that ``json`` can write."""
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
-        says = VERDICTS[self.verdict]._asdict()
-        own = {"verdict": self.verdict, "confidence": self.confidence, "also": list(self.also), **says}
-        return own | {"evidence": rows, "facts": dict(self.facts)}
+        own = {"verdict": self.verdict, "confidence": self.confidence, "also": list(self.also)}
+        return own | VERDICTS[self.verdict]._asdict() | {"evidence": rows, "facts": dict(self.facts)}
 
     def plot(self) -> Any:
         """Draw the evidence on one scale, 0 for a typical real score and 1 for the limit; return the axes."""
@@ -196,13 +196,13 @@ class Diagnosis:
             f"{f.name:9} {f.value:7.3f}   real samples {f.real.low:.3f} to {f.real.high:.3f}, limit {f.limit:.3f}   {f.status}"
             for f in self.findings
         ]
-        return "\n".join([*lines, "", self._next()])
+        return "\n".join([*lines, "", textwrap.fill(self._next(), 90, break_on_hyphens=False)])
 
     __repr__ = __str__
 
     def _headline(self) -> str:
-        sure = "" if self.confidence is None else f" ({self.confidence:.0%} of {SPLITS} splits of the data agree)"
-        return f"{self.verdict}{sure}"
+        agree = "" if self.confidence is None else f" ({self.confidence:.0%} of {SPLITS} splits of the data agree)"
+        return self.verdict + agree
 
     def _next(self) -> str:
         return f"Next: {VERDICTS[self.verdict].advice} More in the book: {VERDICTS[self.verdict].chapter}."
@@ -216,8 +216,7 @@ class Diagnosis:
         return notes
 
     def _repr_html_(self) -> str:
-        good = self.verdict == "healthy"
-        colour = plots.COLOURS[2] if good else plots.COLOURS[5]
+        colour = plots.COLOURS[2 if self.verdict == "healthy" else 5]
         bar = f"border-left:.4em solid {colour};padding-left:.6em"
         head = f'<p style="{bar}"><strong>{html.escape(self._headline())}</strong><br>'
         said = " ".join([VERDICTS[self.verdict].says, *self._notes()])

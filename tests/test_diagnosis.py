@@ -187,8 +187,10 @@ def test_text_table_and_dictionary_agree(found):
         assert (
             [row["measure"] for row in plain["evidence"]] == [f.name for f in told.findings] == list(told.table.measure)
         )
-        assert diagnosis.VERDICTS[told.verdict].advice in str(told)
-        for shown in (str(told), told._repr_html_()):
+        said = str(told).replace("\n", " ")  # its lines are short enough for a page
+        assert diagnosis.VERDICTS[told.verdict].advice in said
+        assert max(map(len, str(told).splitlines())) <= 100
+        for shown in (said, told._repr_html_()):
             assert f"More in the book: {diagnosis.VERDICTS[told.verdict].chapter}." in shown
 
 
