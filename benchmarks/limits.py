@@ -133,7 +133,7 @@ def limits(quick: bool, rounds: int) -> Iterator[dict[str, Any]]:
     """Run the rows of the first table."""
     how = {"n": BLOCK if quick else 4 * BLOCK, "compiled": not quick, "rounds": rounds}
     for seeds in (2,) if quick else (1, 8, 32):
-        yield limit(f"ring, width 64, {seeds} seeds", 0.4, ring_gan(), RING, seeds, 128, how)
+        yield limit(f"ring, width 64, {seeds} seed{'s' * (seeds > 1)}", 0.4, ring_gan(), RING, seeds, 128, how)
     if not quick:
         yield limit("MNIST reference, 1 seed", 0.6, mnist_gan(), gu.data.mnist(), 1, 64, how | {"n": BLOCK})
 

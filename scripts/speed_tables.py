@@ -12,9 +12,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
+import numpy as np
+
+import gan_utils as gu
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "book/speed"
 RECORDED = Path("benchmarks", "recorded")
+FIGURE = Path("_build", "figures", "cost.png")
+AXES = {"seeds": "seeds", "width": "width", "batch": "batch", "K": "K, steps unrolled", "m": "m, samples packed"}
 MARKER = re.compile(r"^<!-- (\w+): (.+?) -->$", re.MULTILINE)
 Record = dict[str, Any]
 
@@ -63,9 +70,96 @@ def peers(record: Record, task: str) -> Iterator[str]:
     yield from table(["Loop", "Samples/s", *names], rows())
 
 
+def limits(record: Record, what: str) -> Iterator[str]:
+    """Yield a row for each recipe: the rate of its products, and the shares of a step; ``what`` is the word "all"."""
+
+    def rows() -> Iterator[list[str]]:
+        for row in record["limit"]:
+            shares = [
+                spread(*(100 * share for share in row["shares"][part]))
+                for part in ("products", "optimisers", "drawing")
+            ]
+            rates = [number(row["gflops_of_shapes"][0]), f"{row['goal']:.0%}"]
+            yield [row["name"], number(row["step_ms"][0]), *rates, *shares]
+
+    names = [
+        "Recipe",
+        "ms a step",
+        "GFLOP/s of its products alone",
+        "Goal",
+        "Products, %",
+        "Optimisers, %",
+        "Drawing, %",
+    ]
+    yield from table(names, rows())
+
+
+def cost(record: Record, what: str) -> Iterator[str]:
+    """Yield a row for each thing that a step's cost was measured against; ``what`` is the word "all"."""
+
+    def rows() -> Iterator[list[str]]:
+        for row in record["cost"]:
+            ends = f"{row['sizes'][0]} to {row['sizes'][-1]}"
+            times = f"{number(row['ms'][0][0])} to {number(row['ms'][-1][0])}"
+            yield [AXES[row["axis"]], ends, times, f"{row['slope']:.2f}", f"{row['of_operations']:.2f}"]
+
+    yield from table(["Against", "Sizes", "ms a step", "Slope of the time", "Slope of the operations"], rows())
+
+
+def draw_cost(record: Record, path: Path) -> None:
+    """Draw the time of a step against each size, on logarithmic axes, and as a line what the operations alone expect."""
+    gu.plots.use_style()
+    figure, axes = plt.subplots(2, 3, figsize=(7.2, 4.6), sharey=True, layout="constrained")
+    for ax in axes.flat[len(record["cost"]) :]:
+        ax.remove()
+    for ax, row in zip(axes.flat, record["cost"], strict=False):
+        sizes, (median, low, high) = np.array(row["sizes"]), np.array(row["ms"]).T
+        fitted = 1 + 2 * sizes if row["axis"] == "K" else sizes  # the passes of a step, as the benchmark fits it
+        expected = median[-1] * (fitted / fitted[-1]) ** row["of_operations"]
+        ax.loglog(sizes, expected, ":", color="black", linewidth=1, label="expected")
+        ax.errorbar(sizes, median, (median - low, high - median), fmt="o-", color=gu.plots.COLOURS[0], markersize=4)
+        ax.set_xticks(sizes, map(str, sizes))
+        ax.minorticks_off()
+        ax.set_xlabel(AXES[row["axis"]])
+    for ax in axes[:, 0]:
+        ax.set_ylabel("ms a step, all seeds")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def metrics(record: Record, what: str) -> Iterator[str]:
+    """Yield a row a method and size; ``what`` is a group: "neighbours" or "vendi"."""
+
+    def rows() -> Iterator[list[str]]:
+        for row in record["rows"]:
+            if row["group"] == what:
+                equal = "itself" if row["name"] == "gan_utils" else "yes" if row["equal"] else "no"
+                yield [row["name"], f"{row['n']:,}", spread(*row["s"]), number(row["mib"]), equal]
+
+    yield from table(["Method", "Points", "Seconds", "MiB", "Values as ours"], rows())
+
+
+def quality(record: Record, what: str) -> Iterator[str]:
+    """Yield a row for each way to train; ``what`` is the word "all"."""
+
+    def rows() -> Iterator[list[str]]:
+        for row in record["rows"]:
+            low, high = row["interval"]
+            rate = f"{row['reached']} of {row['seeds']} ({low:.0%} to {high:.0%})"
+            half = ["-", "-"] if row["half_s"] is None else [f"{row['half_steps']:,}", number(row["half_s"])]
+            yield [row["name"], rate, *half, number(row["compile_s"])]
+
+    yield from table(["Loop", "Seeds that got there", "Steps until half had", "Seconds", "of it compiling"], rows())
+
+
 #: By the marker's first word: the record, and what makes lines of it and of the marker's second word.
 TABLES: dict[str, tuple[str, Callable[[Record, str], Iterator[str]]]] = {
     "peers": ("peers.json", peers),
+    "limits": ("limits.json", limits),
+    "cost": ("limits.json", cost),
+    "metrics": ("metrics_peers.json", metrics),
+    "quality": ("time_to_quality.json", quality),
 }
 
 
@@ -73,9 +167,10 @@ def made(record: Record) -> str:
     """Return where a record's numbers come from, in a line."""
     how = record["provenance"]
     versions = ", ".join(f"{name} {version}" for name, version in how["versions"].items() if name != "gan-utils")
+    rounds = f"; medians (and ranges) of {how['rounds']} rounds" if how["rounds"] > 1 else ""
     return (
         f"`{how['command']}`, commit `{how['commit'][:10]}`, {how['date']}; {how['device']}, {how['threads']} threads; "
-        f"{versions}; medians (and ranges) of {how['rounds']} rounds."
+        f"{versions}{rounds}."
     )
 
 
@@ -98,6 +193,7 @@ def on_source(app, name: str, source: list[str]) -> None:
     if name == PAGE:
         for file, _ in TABLES.values():
             app.env.note_dependency(str(ROOT / RECORDED / file))
+        draw_cost(json.loads((ROOT / RECORDED / "limits.json").read_text("utf-8")), ROOT / FIGURE)
         source[0] = filled(source[0], ROOT)
 
 

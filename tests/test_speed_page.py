@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
+import gan_utils as gu
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 import speed_tables
 
 ROOT = speed_tables.ROOT
 PAGE = (ROOT / f"{speed_tables.PAGE}.md").read_text("utf-8")
-PEERS = json.loads((ROOT / speed_tables.RECORDED / "peers.json").read_text("utf-8"))
+RECORDS = {
+    file: json.loads((ROOT / speed_tables.RECORDED / file).read_text("utf-8"))
+    for file, _ in speed_tables.TABLES.values()
+}
 
 
 @pytest.fixture
@@ -56,7 +62,9 @@ def test_markers_become_what_is_recorded(root):
 
 @pytest.mark.parametrize("marker", ["<!-- unknown: t -->", "<!-- peers: t -->"])
 def test_a_marker_without_a_record_is_an_error(tmp_path, marker):
-    with pytest.raises((ValueError, OSError), match=r"unknown: \.\.\. --> is no table. There are: peers|peers.json"):
+    with pytest.raises(
+        (ValueError, OSError), match=r"unknown: \.\.\. --> is no table. There are: peers, limits|peers.json"
+    ):
         speed_tables.filled(marker, tmp_path)
 
 
@@ -67,15 +75,67 @@ def test_every_marker_of_the_page_is_filled():
 
 def ratios(task, seeds, data):
     """Median ratio of each loop."""
-    rows = [row for row in PEERS["rows"] if row["task"] == task and row.get("data") == data]
+    rows = [row for row in RECORDS["peers.json"]["rows"] if row["task"] == task and row.get("data") == data]
     return {row["loop"]: row["ours_over_theirs"][str(seeds)][0] for row in rows}
 
 
-def test_the_record_shows_what_the_page_says():
+def test_peers_are_as_the_page_says():
     assert (
         ratios("ring-32", 32, "as shipped")["tutorial"] >= 20 and ratios("ring-128", 32, "as shipped")["tutorial"] >= 5
     )
     for data in ("as shipped", "resident"):
         assert all(ratios("ring-32", 1, data)[loop] > r > 2 for loop, r in ratios("ring-128", 1, data).items())
     assert all(1 <= r < 1.25 for r in ratios("mnist", 1, "resident").values()), "level, never slower"
-    assert any("torchgan" in row["loop"] for row in PEERS["rows"]), "recorded with the library installed"
+    assert any("torchgan" in row["loop"] for row in RECORDS["peers.json"]["rows"]), (
+        "recorded with the library installed"
+    )
+
+
+def test_limits_are_as_the_page_says():
+    *ring, mnist = RECORDS["limits.json"]["limit"]
+    assert all(row["shares"]["products"][0] > row["goal"] for row in ring)
+    median, low, high = mnist["shares"]["products"]
+    assert low < mnist["goal"] < high and median < mnist["goal"], "at its goal, and not past it"
+    assert max(row["shares"]["drawing"][0] for row in (*ring, mnist)) < 0.05
+    assert mnist["shares"]["optimisers"][0] > max(row["shares"]["optimisers"][0] for row in ring)
+    pair = gu.models.mnist_generator(), gu.models.mnist_discriminator()
+    assert sum(p.numel() for net in pair for p in net.parameters()) == pytest.approx(3e6, rel=0.05)
+
+
+def test_costs_are_as_the_page_says():
+    rows = {row["axis"]: row for row in RECORDS["limits.json"]["cost"]}
+    ms = {axis: dict(zip(row["sizes"], (t[0] for t in row["ms"]), strict=True)) for axis, row in rows.items()}
+    assert rows["width"]["slope"] < rows["width"]["of_operations"] - 0.5
+    assert all(2.5 < ms["width"][2 * w] / ms["width"][w] < 3.5 for w in (64, 128)), "about three times, not four"
+    assert all(0.75 < rows[axis]["slope"] < rows[axis]["of_operations"] for axis in ("seeds", "batch"))
+    assert rows["K"]["slope"] == pytest.approx(rows["K"]["of_operations"], abs=0.05)
+    assert list(ms["m"].values()) == sorted(ms["m"].values(), reverse=True), "a pack is cheaper than none"
+
+
+def test_metrics_are_as_the_page_says():
+    rows = RECORDS["metrics_peers.json"]["rows"]
+    assert all(row["equal"] for row in rows)
+    most = max(row["n"] for row in rows)
+    for group in ("neighbours", "vendi"):
+        ours, *others = (row for row in rows if row["group"] == group and row["n"] == most)
+        assert ours["name"] == "gan_utils" and len(others) >= 2
+        whole = [row for row in others if "dual" not in row["name"]]
+        assert all(10 * ours["mib"] < row["mib"] and ours["s"][2] < row["s"][1] for row in whole)
+
+
+def test_time_to_quality_is_as_the_page_says():
+    package, averaged, tutorial = RECORDS["time_to_quality.json"]["rows"]
+    assert tutorial["name"] == "tutorial loop" and all(row["half_s"] for row in (package, averaged, tutorial))
+    assert 2 / 3 < package["half_steps"] / tutorial["half_steps"] < 3 / 2, "about as many steps"
+    assert package["half_s"] < tutorial["half_s"] and package["compile_s"] / package["half_s"] > 0.2
+    assert averaged["half_s"] < 1.1 * package["half_s"]
+    n, lost = package["seeds"], package["seeds"] - package["reached"]
+    assert lost and tutorial["reached"] == tutorial["seeds"] == n
+    luck = 2 * math.comb(n, lost) / math.comb(2 * n, lost)  # Fisher's exact test of 0 and so many lost seeds
+    assert 0.09 < luck < 0.12, "one in ten times"
+
+
+def test_the_figure_of_the_cost_is_drawn(tmp_path):
+    speed_tables.draw_cost(RECORDS["limits.json"], tmp_path / "new" / "cost.png")
+    assert (tmp_path / "new" / "cost.png").read_bytes().startswith(b"\x89PNG")
+    assert f"{{figure}} /{speed_tables.FIGURE.as_posix()}" in PAGE
