@@ -2,15 +2,18 @@
 
 Tested elsewhere: that a seed in an ensemble equals that seed alone, to rounding (``test_training.py``, every recipe in
 ``test_zoo.py``); that a resumed run is bitwise an undisturbed one (there too, and after a kill in ``test_survival.py``);
-that noise is a function of seed and block alone (``test_training.py``). Here: whole histories, other processes, threads.
+that noise is a function of seed and block alone (``test_training.py``). Here: whole histories, other processes, threads,
+versions of PyTorch.
 
-As a script this file prints the histories of :data:`CASES` with as many threads as it is told.
+As a script this file prints the histories of :data:`CASES` with as many threads as it is told. That is how the files in
+``histories`` were made, one for a version of PyTorch: ``python tests/test_reproducible.py 1 > tests/histories/torch-X.json``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +25,8 @@ import torch
 import gan_utils as gu
 
 THREADS = [1, 2, 4]
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+RECORDED = sorted((Path(__file__).parent / "histories").glob("torch-*.json"))
 # The tolerances of test_handwritten_loop.py, where the order of sums is all that differs, too. Gradient descent keeps
 # rounding small; Adam divides by the gradient's size and lets it grow.
 CASES = {"sgd": (gu.optim.sgd(0.1), 2e-5), "adam": (gu.optim.adam(1e-3), 5e-3)}
@@ -33,6 +38,13 @@ def history(case: str, seeds: list[int] | None = None) -> pd.DataFrame:
     gan = gu.GAN(G, D, opt_g=CASES[case][0], opt_d=CASES[case][0])
     more = {"device": "cpu", "compile": False, "progress": False, "log_every": 1}
     return gu.fit(gan, gu.data.ring(), steps=20, seeds=seeds or [3, 5], batch=512, **more).history
+
+
+def apart(one: pd.DataFrame, other: pd.DataFrame) -> float:
+    """Return the largest difference of two histories of the same steps."""
+    one, other = (table.set_index(["seed", "step"]).astype(float) for table in (one, other))
+    assert one.index.equals(other.index) and list(one) == list(other)
+    return float((one - other).abs().to_numpy().max())
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +92,22 @@ def test_another_process_finds_the_same_history_bit_for_bit(case, elsewhere, one
 @pytest.mark.parametrize("threads", THREADS[1:])
 @pytest.mark.parametrize("case", CASES)
 def test_more_threads_find_it_within_the_stated_tolerance(case, threads, elsewhere):
-    one, many = (elsewhere[n][case].set_index(["seed", "step"]).astype(float) for n in (1, threads))
-    assert one.index.equals(many.index)
-    assert float((one - many).abs().to_numpy().max()) <= CASES[case][1]
-    moved = one["d_loss"].groupby("seed").agg(lambda loss: loss.max() - loss.min())
+    one, many = (elsewhere[n][case] for n in (1, threads))
+    assert apart(one, many) <= CASES[case][1]
+    moved = one.groupby("seed")["d_loss"].agg(lambda loss: loss.max() - loss.min())
     assert float(moved.min()) > 1e-2, "the losses must move for the comparison to mean anything"
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("case", CASES)
+def test_another_version_of_pytorch_finds_it_within_the_stated_tolerance(case, path, one_thread):
+    recorded = pd.DataFrame(json.loads(path.read_text("utf-8"))["1"][case])
+    assert apart(history(case), recorded) <= CASES[case][1]
+
+
+def test_the_oldest_supported_pytorch_is_among_the_recorded():
+    (least,) = re.findall(r'"torch>=([\d.]+)"', PROJECT.read_text("utf-8"))
+    assert any(path.stem.startswith(f"torch-{least}.") for path in RECORDED)
 
 
 @pytest.mark.parametrize("case", CASES)
