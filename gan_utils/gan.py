@@ -186,8 +186,7 @@ class GAN:
 
 
 def _values(name: str, given: object, kind: type, such_as: str) -> tuple:
-    several = isinstance(given, (tuple, list)) and not isinstance(given, kind)  # a Penalty is a named tuple itself
-    values = tuple(given) if several else (given,)
+    values = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     for value in values:
         if not isinstance(value, kind):
             raise TypeError(f"{name} must hold values such as {such_as}; got {value!r}.")
@@ -288,7 +287,7 @@ def _g_turn(gan: GAN, s: State, b: Batch, foresee: Callable[[Tensors], Player] |
     key = b.key + 8 * (gan.d_steps - 1)
 
     def value(params: Tensors) -> tuple[Tensor, tuple[Tensors, Tensors]]:
-        D = foresee(params) if foresee else s.D
+        D = s.D if foresee is None else foresee(params)
         return g_objective(params, gan, s.G.buffers, D, b.x[-1], b.z[-1], key)
 
     grads, (loss, (g_buffers, d_buffers)) = grad_and_value(value, has_aux=True)(s.G.params)

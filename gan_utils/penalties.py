@@ -8,7 +8,7 @@ the critic's output at that sample. The norm is taken per sample, never over the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,7 +21,8 @@ __all__ = ["PENALTIES", "PLACES", "Penalty", "dragan", "gradient_penalty", "r1",
 Place = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-class Penalty(NamedTuple):
+@dataclass(frozen=True)  # and no NamedTuple: older compilers cannot call one
+class Penalty:
     """A gradient penalty as a value; calling it gives the per-sample penalty ``[B]`` (``[B / m]`` for packs of m)."""
 
     name: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -29,7 +30,8 @@ class View(NamedTuple):
     encode: Callable[[Tensor], Tensor]  #: G's encoder: ``[B, *shape] -> [B, *]``
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True)  # and no NamedTuple: older compilers cannot call one
+class Term:
     """A term as a value: ``weight * value(view)``. ``encoder`` says that it needs a G with an encoder."""
 
     name: str
@@ -97,8 +99,7 @@ def _spectrum(features: Tensor) -> tuple[Tensor, Tensor]:
     # and the slope of an eigenvector has the gaps between eigenvalues as denominators.
     features = normalize(features, dim=1).double()
     apart = torch.linspace(0, 1e-6, len(features), dtype=features.dtype, device=features.device)
-    eigenvalues, eigenvectors = torch.linalg.eigh(features @ features.T + apart.diag())
-    return eigenvalues, eigenvectors
+    return torch.linalg.eigh(features @ features.T + apart.diag())
 
 
 def reconstruction(weight: float = 1.0) -> Term:
@@ -117,8 +118,7 @@ def chosen(z: Tensor, k: int) -> Tensor:
         >>> gu.terms.chosen(torch.tensor([[-1.5, 0.0], [0.2, 0.0]]), k=2).tolist()
         [0, 1]
     """
-    share = (1 + torch.erf(z[:, 0] / math.sqrt(2))) / 2
-    return (share * k).long().clamp(max=k - 1)
+    return ((1 + torch.erf(z[:, 0] / math.sqrt(2))) / 2 * k).long().clamp(max=k - 1)
 
 
 def telling_apart(weight: float = 1.0) -> Term:

@@ -498,3 +498,11 @@ def test_recipes_that_train_differently_are_told_apart():
     ]
     shown = [str(r) for r in (base, *(o.describe() for o in others))]
     assert len(set(shown)) == len(shown)
+
+
+@pytest.mark.parametrize("value", [gu.penalties.r1(), gu.terms.msgan()], ids=["penalty", "term"])
+def test_what_a_compiled_step_calls_is_no_named_tuple(value):
+    """The compiler of PyTorch 2.9 cannot call one: a recipe with a penalty would run uncompiled, and many times as slow."""
+    assert callable(value) and not isinstance(value, tuple)
+    with pytest.raises(AttributeError):
+        value.weight = 2.0
