@@ -118,7 +118,8 @@ def draw_cost(record: Record, path: Path) -> None:
         expected = median[-1] * (fitted / fitted[-1]) ** row["of_operations"]
         ax.loglog(sizes, expected, ":", color="black", linewidth=1, label="expected")
         ax.errorbar(sizes, median, (median - low, high - median), fmt="o-", color=gu.plots.COLOURS[0], markersize=4)
-        ax.set_xticks(sizes, map(str, sizes))
+        shown = sizes[:: 1 + (len(sizes) > 6)]
+        ax.set_xticks(shown, map(str, shown))
         ax.minorticks_off()
         ax.set_xlabel(AXES[row["axis"]])
     for ax in axes[:, 0]:
