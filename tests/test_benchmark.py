@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -226,3 +228,12 @@ def test_the_command_line(tmp_path, capsys):
     )
     assert main([*call[:3], "hinges", *call[4:]]) == 2
     assert "Did you mean 'hinge'?" in capsys.readouterr().err
+
+
+def test_with_dask_the_command_makes_the_client_that_joblib_asks_for(monkeypatch):
+    """Tried by hand with a real cluster, whose address stood in DASK_SCHEDULER_ADDRESS."""
+    done = []
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=lambda: done.append("client")))
+    monkeypatch.setattr(bench, "run", lambda *args, backend, **options: done.append(backend))
+    assert main(["benchmark", "ring", "--backend", "dask"]) == 0 and main(["benchmark", "ring"]) == 0
+    assert done == ["client", "dask", None]
