@@ -62,7 +62,9 @@ def test_a_slice_made_again_agrees(task, method, seeds, looks, tmp_path):
     plan = job.plan()
     assert plan == {key: then[key] for key in plan} | {"seeds": plan["seeds"]}
     short = plan | {"steps": looks * plan["steps"] // plan["looks"], "looks": looks, "samples": [plan["samples"][0], 1]}
-    again = job.run(short, tmp_path / "slice.safetensors", None)["looked"]
+    _, name, outcome = job.run(short, tmp_path / "slice.safetensors", None)
+    assert name == method
+    again = outcome["looked"]
     for measure in ("fair", "good"):
         old, new = np.array(then["looked"][measure][looks - 1]), np.array(again[measure][looks - 1])
         error = old.std(ddof=1) * np.sqrt(1 / len(old) + 1 / seeds)
