@@ -127,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--methods", nargs="+", default=["all"], metavar="RECIPE", help="default: all")
     command.add_argument("--seeds", type=int, help="how many; the task has a default")
     command.add_argument("--steps", type=int, help="of the plain GAN; others get as much compute")
-    command.add_argument("--times", type=float, nargs="+", default=[1.0], metavar="FACTOR", help="of the rate (1)")
+    command.add_argument(
+        "--times", type=float, nargs="+", default=[1.0], metavar="FACTOR", help="times its learning rate (default 1)"
+    )
     command.add_argument("--out", type=Path, metavar="FILE", help="the record (default: TASK.json)")
     command.add_argument("--jobs", type=int, default=1, help="runs at a time; -1: one for each core (default 1)")
     command.add_argument("--backend", help="of joblib: loky (default), dask, ray")

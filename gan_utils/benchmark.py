@@ -278,7 +278,8 @@ def run(
     say(f"{task}: {len(todo)} runs to do, {len(rates) * len(names) - len(todo)} done before")
     parts = path.with_suffix(".parts")
     calls = [(job, plan, parts / f"{_digest(plan)}.safetensors", None if jobs == 1 else 1) for job, plan in todo]
-    _write(path, record)  # if that cannot be done, say so before the work and not after it
+    if todo:
+        _write(path, record)  # if that cannot be done, say so before the work and not after it
     for i, (checkpoint, name, outcome) in enumerate(_finished(calls, jobs, backend), 1):
         record["runs"][name] = outcome | {"made": made}
         _write(path, record)

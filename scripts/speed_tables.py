@@ -116,7 +116,7 @@ def draw_cost(record: Record, path: Path) -> None:
         sizes, (median, low, high) = np.array(row["sizes"]), np.array(row["ms"]).T
         fitted = 1 + 2 * sizes if row["axis"] == "K" else sizes  # the passes of a step, as the benchmark fits it
         expected = median[-1] * (fitted / fitted[-1]) ** row["of_operations"]
-        ax.loglog(sizes, expected, ":", color="black", linewidth=1, label="expected")
+        ax.loglog(sizes, expected, ":", color="black", linewidth=1)
         ax.errorbar(sizes, median, (median - low, high - median), fmt="o-", color=gu.plots.COLOURS[0], markersize=4)
         shown = sizes[:: 1 + (len(sizes) > 6)]
         ax.set_xticks(shown, map(str, shown))

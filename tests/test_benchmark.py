@@ -152,6 +152,11 @@ def test_where_nothing_can_be_written_nothing_is_begun(tmp_path, monkeypatch):
         quiet(["r1"], out=tmp_path / "file" / "ring.json")
 
 
+def test_where_nothing_is_to_do_nothing_is_written(made, monkeypatch):
+    monkeypatch.setattr(bench, "_write", lambda path, record: pytest.fail("it wrote"))
+    assert quiet(["r1-r2"], out=made[0]).equals(made[1])
+
+
 def test_two_at_a_time_give_the_same(made, tmp_path):
     quiet(["non-saturating", "r1-r2"], out=tmp_path / "two.json", jobs=2)
     assert outcome(tmp_path / "two.json") == outcome(made[0])
