@@ -109,9 +109,7 @@ def _parser() -> argparse.ArgumentParser:
             f"--{name}", type=Path, required=True, metavar="PATH", help=f"{text}: .npy, or a folder of images"
         )
     command.add_argument("--train", type=Path, metavar="PATH", help="the training data, if --real are others")
-    command.add_argument(
-        "--features", choices=list(FEATURES), default="raw", help="what to compare by (default: raw numbers)"
-    )
+    command.add_argument("--features", choices=list(FEATURES), default="raw", help="compare by these (default: raw)")
     command.add_argument("--html", type=Path, metavar="FILE", help="write the report as a web page too")
     command.add_argument("--json", action="store_true", help="print JSON instead of text")
     command.add_argument("--seed", type=int, default=0, help="which samples of large sets are looked at (default 0)")
@@ -152,19 +150,10 @@ def _benchmark(args: argparse.Namespace, argv: Sequence[str]) -> int:
         from distributed import Client
 
         Client()
-    benchmark.run(
-        args.task,
-        args.methods,
-        seeds=args.seeds,
-        steps=args.steps,
-        times=args.times,
-        out=args.out,
-        jobs=args.jobs,
-        backend=args.backend,
-        device=args.device,
-        command=["python", "-m", "gan_utils", *argv],
-        say=lambda line: print(line, flush=True),
-    )
+    names = ("seeds", "steps", "times", "out", "jobs", "backend", "device")
+    options = {name: getattr(args, name) for name in names}
+    options |= {"command": ["python", "-m", "gan_utils", *argv], "say": lambda line: print(line, flush=True)}
+    benchmark.run(args.task, args.methods, **options)
     return 0
 
 

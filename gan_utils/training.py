@@ -23,7 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import vmap
-from torch.utils._pytree import tree_map
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_leaves, tree_map
 
 from gan_utils import checks, runtime
 from gan_utils.gan import GAN, Batch, Logs, Player, State, pairs, step
@@ -37,6 +38,8 @@ __all__ = ["BLOCK", "Advance", "checked", "draw_block", "fit"]
 BLOCK = 50
 #: From this many steps on, ``compile="auto"`` compiles: about where the time won exceeds the 5-25 s of compiling.
 COMPILE_FROM = 1_500
+#: From this many steps on, a run that is not compiled replays a list of its operations: making it takes 1-6 s.
+REPLAY_FROM = 250
 
 Callback = Callable[[int, Run], Mapping[str, Any]]
 Event = tuple[int, Callable[[], None]]  # (every so many steps, what to do then)
@@ -98,7 +101,8 @@ def fit(
             ensemble sweeps a learning rate; the history then has a column of that name.
         device: ``"auto"`` (CUDA if there is one, else the CPU) or a device.
         compile: True, False, or ``"auto"``: compile runs of at least 1,500 steps. Without a working C++ compiler the run
-            goes on eagerly, and the summary says so.
+            goes on eagerly, and the summary says so. An eager run of at least 250 steps is listed as its operations and
+            replayed: to the same bits, but Python code in a network, such as a ``print``, then runs only in the first step.
         log_every: steps between rows of the history; about 500 rows a seed by default.
         callbacks: functions ``(step, run) -> {name: number or tensor [seeds]}``; the values become history columns.
         callback_every: steps between their calls; 20 calls by default.
@@ -294,7 +298,7 @@ def _save(run: Run, path: str | Path) -> None:
 def _train(run: Run, steps: int, events: list[Event], progress: bool) -> None:
     bar = Progress(steps, f"{len(run.seeds)} GANs" if len(run.seeds) > 1 else "1 GAN", show=progress)
     begin, done = time.perf_counter(), run.step
-    advance = Advance(run)
+    advance = Advance(run, steps)
     with _interrupts_between_chunks() as interrupted:
         try:
             while run.step < steps and not interrupted:
@@ -328,15 +332,19 @@ def _interrupts_between_chunks() -> Iterator[list[bool]]:
 
 
 class Advance:
-    """Moves a run on, step by step: all members together (vmap), or one after the other where that is faster."""
+    """Moves a run on, step by step: all members together (vmap), or one after the other where that is faster.
 
-    def __init__(self, run: Run) -> None:
+    ``steps`` is where the run is to end; a long way is worth some preparation (:data:`REPLAY_FROM`).
+    """
+
+    def __init__(self, run: Run, steps: int = 0) -> None:
         self.run = run
         # Under vmap, convolutions become grouped convolutions, which are slow on a CPU; one member needs no vmap.
         self.together = len(run.seeds) > 1 and not (_convolutional(run.gan) and run.device.type == "cpu")
         plain = partial(step, run.gan)
-        self.eager = _in_place(vmap(plain) if self.together else plain)
-        self.step = None if run.compiled else self.eager
+        self.pure = vmap(plain) if self.together else plain
+        self.eager = _in_place(self.pure)
+        self.step = None if run.compiled or steps - run.step >= REPLAY_FROM else self.eager
         self.block, self.noise = -1, None
 
     def to(self, stop: int) -> None:
@@ -365,11 +373,26 @@ class Advance:
         for i in range(len(noise.key)):
             now = Batch(*(part[i] for part in noise))
             if self.step is None:
-                self._compile(state, now)
+                self.step = self._compiled(state, now) if self.run.compiled else self._replayed(state, now)
             logs.append(torch.stack(self.step(state, now), dim=-1))
         return torch.stack(logs)
 
-    def _compile(self, state: State, now: Batch) -> None:
+    def _replayed(self, state: State, now: Batch) -> Callable:
+        """Return the step as a list of its operations: the same bits, without Python's and vmap's part of the work.
+
+        A network that counts its calls in Python, say, cannot be listed: its next step would differ, and it runs as it is.
+        """
+        old, new = (tree_map(torch.clone, state) for _ in range(2))
+        try:
+            replay = _in_place(make_fx(self.pure, tracing_mode="fake", _allow_non_fake_inputs=True)(state, now))
+            replay(new, now)
+        except Exception:  # if the recipe is at fault, running it eagerly will show the traceback
+            return self.eager
+        self.eager(old, now)
+        same = tree_map(partial(torch.allclose, rtol=0, atol=0, equal_nan=True), old, new)
+        return replay if all(tree_leaves(same)) else self.eager
+
+    def _compiled(self, state: State, now: Batch) -> Callable:
         begin = time.perf_counter()
         # Compiling for the CPU where there is a CUDA toolkit but no GPU logs a warning, which would litter built pages.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
@@ -380,15 +403,14 @@ class Advance:
             with warnings.catch_warnings():  # Python 3.13.0 alone makes guards slow; none are kept
                 warnings.filterwarnings("ignore", "Guards may run slower", RuntimeWarning)
                 compiled(tree_map(torch.clone, state), now)
-            self.step = compiled
         except Exception as error:
-            self.step = self.eager
-            self.step(tree_map(torch.clone, state), now)  # if the recipe is at fault, this is the traceback to show
             self.run.compiled = False
             self.run.note = f"; compiling failed ({type(error).__name__}), so it ran eagerly"
+            compiled = self._replayed(state, now)
         took = time.perf_counter() - begin
         self.run.compile_seconds += took
         self.run.seconds -= took  # _train counts the whole chunk
+        return compiled
 
 
 def _in_place(pure: Callable) -> Callable:

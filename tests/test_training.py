@@ -398,6 +398,50 @@ def test_an_interrupt_while_a_frame_is_drawn_keeps_frames_and_steps_together(tmp
     run.save(tmp_path / "run")
 
 
+# --- a listed step, replayed
+
+
+@pytest.mark.parametrize("name", ["r3gan", "spectral", "replay", "instance-noise"])
+def test_a_replayed_run_has_the_bits_of_an_eager_one(monkeypatch, name):
+    gan, steps = gu.zoo.build(name, RING), BLOCK + 5
+    eager = train(gan, seeds=2, steps=steps)
+    monkeypatch.setattr(training, "REPLAY_FROM", steps)
+    calls = []
+    monkeypatch.setattr(training, "step", lambda *given: calls.append(1) or gu.step(*given))
+    assert same(eager.state, train(gan, seeds=2, steps=steps).state)
+    assert len(calls) == 2  # listed once, and run once to compare
+
+
+class Counts(nn.Module):
+    """A network whose answer depends on how often Python has called it."""
+
+    calls = 0
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 1)
+
+    def forward(self, x):
+        Counts.calls += 1
+        return self.linear(x) / Counts.calls
+
+
+class Asks(Counts):
+    """A network that decides by what it sees, which no list of operations can hold."""
+
+    def forward(self, x):
+        Counts.calls += 1
+        return self.linear(x) if x.sum() > 0 else -self.linear(x)
+
+
+@pytest.mark.parametrize("kind, seeds", [(Counts, 2), (Asks, 1)])
+def test_a_network_that_cannot_be_listed_runs_as_it_is(monkeypatch, kind, seeds):
+    monkeypatch.setattr(training, "REPLAY_FROM", 20)
+    monkeypatch.setattr(Counts, "calls", 0)
+    run = train(gu.GAN(gu.models.mlp(2, 4, 2), kind(), together=True), steps=20, seeds=seeds)
+    assert Counts.calls >= 2 * 20 and not run.diverged.any()
+
+
 # --- no compiler
 
 
