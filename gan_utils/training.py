@@ -334,7 +334,7 @@ def _interrupts_between_chunks() -> Iterator[list[bool]]:
 class Advance:
     """Moves a run on, step by step: all members together (vmap), or one after the other where that is faster.
 
-    ``steps`` is where the run is to end; a long way is worth some preparation (:data:`REPLAY_FROM`).
+    ``steps`` is where the run is to end; a long way is worth some preparation (``REPLAY_FROM``).
     """
 
     def __init__(self, run: Run, steps: int = 0) -> None:
