@@ -150,8 +150,7 @@ def _benchmark(args: argparse.Namespace, argv: Sequence[str]) -> int:
         from distributed import Client
 
         Client()
-    names = ("seeds", "steps", "times", "out", "jobs", "backend", "device")
-    options = {name: getattr(args, name) for name in names}
+    options = {name: getattr(args, name) for name in ("seeds", "steps", "times", "out", "jobs", "backend", "device")}
     options |= {"command": ["python", "-m", "gan_utils", *argv], "say": lambda line: print(line, flush=True)}
     benchmark.run(args.task, args.methods, **options)
     return 0

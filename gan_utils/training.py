@@ -38,7 +38,7 @@ __all__ = ["BLOCK", "Advance", "checked", "draw_block", "fit"]
 BLOCK = 50
 #: From this many steps on, ``compile="auto"`` compiles: about where the time won exceeds the 5-25 s of compiling.
 COMPILE_FROM = 1_500
-#: From this many steps on, a run that is not compiled replays a list of its operations: making it takes 1-6 s.
+#: From this many steps on, ``compile="auto"`` at least replays a list of the step's operations: making it takes 1-6 s.
 REPLAY_FROM = 250
 
 Callback = Callable[[int, Run], Mapping[str, Any]]
@@ -100,9 +100,9 @@ def fit(
         lr_g, lr_d: learning rates, one for each seed, in place of the one of ``gan.opt_g`` or ``gan.opt_d``. So one
             ensemble sweeps a learning rate; the history then has a column of that name.
         device: ``"auto"`` (CUDA if there is one, else the CPU) or a device.
-        compile: True, False, or ``"auto"``: compile runs of at least 1,500 steps. Without a working C++ compiler the run
-            goes on eagerly, and the summary says so. An eager run of at least 250 steps is listed as its operations and
-            replayed: to the same bits, but Python code in a network, such as a ``print``, then runs only in the first step.
+        compile: True; False, which runs the networks' Python at every step; ``"replay"``, which lists a step's operations
+            once and replays them, to the same bits as False; or ``"auto"``, which compiles runs of at least 1,500 steps,
+            and replays from 250 on. Without a working C++ compiler the run goes on eagerly, and the summary says so.
         log_every: steps between rows of the history; about 500 rows a seed by default.
         callbacks: functions ``(step, run) -> {name: number or tensor [seeds]}``; the values become history columns.
         callback_every: steps between their calls; 20 calls by default.
@@ -133,8 +133,8 @@ def fit(
     """
     steps, batch = checks.integer("steps", steps), checks.integer("batch", batch)
     where = runtime.device(device)
-    if compile not in (True, False, "auto"):
-        raise ValueError(f"compile must be True, False or 'auto'; got {compile!r}.")
+    if compile not in (True, False, "auto", "replay"):
+        raise ValueError(f"compile must be True, False, 'auto' or 'replay'; got {compile!r}.")
     names = _seeds(seeds)
     gan = checked(gan, source, batch)
     state = tree_map(lambda *members: torch.stack(members).to(where), *map(gan.init, names))
@@ -150,17 +150,18 @@ def fit(
         state=state._replace(G=G, D=D),
         device=where,
         log_every=checks.integer("log_every", max(1, steps // 500) if log_every is None else log_every),
-        compiled=steps >= COMPILE_FROM if compile == "auto" else bool(compile),
+        compiled=steps >= COMPILE_FROM if compile == "auto" else compile not in (False, "replay"),
     )
     if checkpoint is not None and checks.path("checkpoint", checkpoint).exists():
         run.restore(checkpoint)
-        run.compiled = run.compiled if compile == "auto" else bool(compile)
+        run.compiled = run.compiled if compile == "auto" else compile not in (False, "replay")
     events = [
         *_frame_events(run, steps, frames, frame_size),
         *_callback_events(run, steps, callbacks, callback_every),
         *_checkpoint_events(run, steps, checkpoint, checkpoint_every),
     ]
-    _train(run, steps, events, progress)
+    replay = compile == "replay" or (compile == "auto" and steps - run.step >= REPLAY_FROM)
+    _train(Advance(run, replay=replay), steps, events, progress)
     if checkpoint is not None and run.step < steps:  # interrupted
         _save(run, checkpoint)
     return run
@@ -295,10 +296,9 @@ def _save(run: Run, path: str | Path) -> None:
         warnings.warn(f"{error} Training goes on; the run stays in memory.", stacklevel=2)
 
 
-def _train(run: Run, steps: int, events: list[Event], progress: bool) -> None:
+def _train(advance: Advance, steps: int, events: list[Event], progress: bool) -> None:
+    run, begin, done = advance.run, time.perf_counter(), advance.run.step
     bar = Progress(steps, f"{len(run.seeds)} GANs" if len(run.seeds) > 1 else "1 GAN", show=progress)
-    begin, done = time.perf_counter(), run.step
-    advance = Advance(run, steps)
     with _interrupts_between_chunks() as interrupted:
         try:
             while run.step < steps and not interrupted:
@@ -334,17 +334,17 @@ def _interrupts_between_chunks() -> Iterator[list[bool]]:
 class Advance:
     """Moves a run on, step by step: all members together (vmap), or one after the other where that is faster.
 
-    ``steps`` is where the run is to end; a long way is worth some preparation (``REPLAY_FROM``).
+    ``replay`` lists the operations of a step that is not compiled, and replays them.
     """
 
-    def __init__(self, run: Run, steps: int = 0) -> None:
+    def __init__(self, run: Run, *, replay: bool = False) -> None:
         self.run = run
         # Under vmap, convolutions become grouped convolutions, which are slow on a CPU; one member needs no vmap.
         self.together = len(run.seeds) > 1 and not (_convolutional(run.gan) and run.device.type == "cpu")
         plain = partial(step, run.gan)
         self.pure = vmap(plain) if self.together else plain
         self.eager = _in_place(self.pure)
-        self.step = None if run.compiled or steps - run.step >= REPLAY_FROM else self.eager
+        self.step = None if run.compiled or replay else self.eager
         self.block, self.noise = -1, None
 
     def to(self, stop: int) -> None:
@@ -373,9 +373,16 @@ class Advance:
         for i in range(len(noise.key)):
             now = Batch(*(part[i] for part in noise))
             if self.step is None:
-                self.step = self._compiled(state, now) if self.run.compiled else self._replayed(state, now)
+                self._prepare(state, now)
             logs.append(torch.stack(self.step(state, now), dim=-1))
         return torch.stack(logs)
+
+    def _prepare(self, state: State, now: Batch) -> None:
+        begin = time.perf_counter()
+        self.step = self._compiled(state, now) if self.run.compiled else self._replayed(state, now)
+        took = time.perf_counter() - begin
+        self.run.compile_seconds += took
+        self.run.seconds -= took  # _train counts the whole chunk
 
     def _replayed(self, state: State, now: Batch) -> Callable:
         """Return the step as a list of its operations: the same bits, without Python's and vmap's part of the work.
@@ -393,24 +400,19 @@ class Advance:
         return replay if all(tree_leaves(same)) else self.eager
 
     def _compiled(self, state: State, now: Batch) -> Callable:
-        begin = time.perf_counter()
         # Compiling for the CPU where there is a CUDA toolkit but no GPU logs a warning, which would litter built pages.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         # A run's shapes never change, so the guards that would look for changes at each step are left out.
-        options = {"guard_filter_fn": lambda guards: [False] * len(guards)}
-        compiled = torch.compile(self.eager, fullgraph=True, options=options)
+        compiled = torch.compile(self.eager, fullgraph=True, options={"guard_filter_fn": lambda g: [False] * len(g)})
         try:
             with warnings.catch_warnings():  # Python 3.13.0 alone makes guards slow; none are kept
                 warnings.filterwarnings("ignore", "Guards may run slower", RuntimeWarning)
                 compiled(tree_map(torch.clone, state), now)
+            return compiled
         except Exception as error:
             self.run.compiled = False
             self.run.note = f"; compiling failed ({type(error).__name__}), so it ran eagerly"
-            compiled = self._replayed(state, now)
-        took = time.perf_counter() - begin
-        self.run.compile_seconds += took
-        self.run.seconds -= took  # _train counts the whole chunk
-        return compiled
+            return self._replayed(state, now)
 
 
 def _in_place(pure: Callable) -> Callable:

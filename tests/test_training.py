@@ -401,14 +401,16 @@ def test_an_interrupt_while_a_frame_is_drawn_keeps_frames_and_steps_together(tmp
 # --- a listed step, replayed
 
 
-@pytest.mark.parametrize("name", ["r3gan", "spectral", "replay", "instance-noise"])
-def test_a_replayed_run_has_the_bits_of_an_eager_one(monkeypatch, name):
+@pytest.mark.parametrize(
+    "name, how", [("r3gan", "auto"), ("spectral", "replay"), ("replay", "auto"), ("instance-noise", "replay")]
+)
+def test_a_replayed_run_has_the_bits_of_an_eager_one(monkeypatch, name, how):
     gan, steps = gu.zoo.build(name, RING), BLOCK + 5
+    monkeypatch.setattr(training, "REPLAY_FROM", steps if how == "auto" else 10**9)
     eager = train(gan, seeds=2, steps=steps)
-    monkeypatch.setattr(training, "REPLAY_FROM", steps)
     calls = []
     monkeypatch.setattr(training, "step", lambda *given: calls.append(1) or gu.step(*given))
-    assert same(eager.state, train(gan, seeds=2, steps=steps).state)
+    assert same(eager.state, train(gan, seeds=2, steps=steps, compile=how).state)
     assert len(calls) == 2  # listed once, and run once to compare
 
 
@@ -438,7 +440,7 @@ class Asks(Counts):
 def test_a_network_that_cannot_be_listed_runs_as_it_is(monkeypatch, kind, seeds):
     monkeypatch.setattr(training, "REPLAY_FROM", 20)
     monkeypatch.setattr(Counts, "calls", 0)
-    run = train(gu.GAN(gu.models.mlp(2, 4, 2), kind(), together=True), steps=20, seeds=seeds)
+    run = train(gu.GAN(gu.models.mlp(2, 4, 2), kind(), together=True), steps=20, seeds=seeds, compile="auto")
     assert Counts.calls >= 2 * 20 and not run.diverged.any()
 
 
@@ -567,7 +569,7 @@ G, D = gu.models.mlp(2, 4, 2), gu.models.mlp(2, 4, 1)
             ValueError,
             "lr_d cannot be set: mine keeps no 'lr' in its state",
         ),
-        (dict(compile="yes"), ValueError, "compile must be True, False or 'auto'; got 'yes'"),
+        (dict(compile="yes"), ValueError, "compile must be True, False, 'auto' or 'replay'; got 'yes'"),
         (dict(device="gpu"), ValueError, "device='gpu' cannot be used on this machine"),
         (dict(log_every=0), ValueError, "log_every must be at least 1"),
         (dict(callbacks=[dict], callback_every=0), ValueError, "callback_every must be at least 1"),
