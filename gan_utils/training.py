@@ -23,11 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import vmap
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves, tree_map
 
 from gan_utils import checks, runtime
 from gan_utils.gan import GAN, Batch, Logs, Player, State, pairs, step
+from gan_utils.listing import listed
 from gan_utils.optim import Optimizer
 from gan_utils.progress import Progress
 from gan_utils.run import Run, Source, known
@@ -391,7 +391,7 @@ class Advance:
         """
         old, new = (tree_map(torch.clone, state) for _ in range(2))
         try:
-            replay = _in_place(make_fx(self.pure, tracing_mode="fake", _allow_non_fake_inputs=True)(state, now))
+            replay = _in_place(listed(self.pure, state, now))
             replay(new, now)
         except Exception:  # if the recipe is at fault, running it eagerly will show the traceback
             return self.eager

@@ -1,0 +1,53 @@
+"""A function of tensors as a list of its operations: the same bits, without Python's and vmap's part of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+from torch.fx.experimental.proxy_tensor import make_fx
+
+__all__ = ["listed"]
+
+aten = torch.ops.aten
+_RESHAPES = {aten.view.default, aten._unsafe_view.default}
+_VIEWS = _RESHAPES | {aten.expand.default, aten.select.int, aten.transpose.int}
+
+
+def listed(function: Callable, *arguments: Any) -> GraphModule:
+    """Return ``function`` as the operations that it does on tensors like these ``arguments``, trees of tensors.
+
+    Numbers that Python works out on the way are frozen into the list. Raises what the function, or the listing, raises.
+    """
+    return _tidied(make_fx(function, tracing_mode="fake", _allow_non_fake_inputs=True)(*arguments))
+
+
+def _tidied(module: GraphModule) -> GraphModule:
+    """Leave out what nobody reads, views that change nothing, and those that there are already; vmap leaves many of each.
+
+    Only views are shared. They name memory and make none, so nothing can come between a view and its double.
+    """
+    first: dict[str, Node] = {}
+    for node in list(module.graph.nodes):
+        if node.target not in _VIEWS:
+            continue
+        source, *how = node.args
+        if node.target in _RESHAPES and source.target in _RESHAPES:
+            source = source.args[0]
+            node.args = (source, *how)
+        there = source if _layout(node) == _layout(source) else first.setdefault(f"{node.target}{node.args}", node)
+        if there is not node:
+            node.replace_all_uses_with(there)
+            module.graph.erase_node(node)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return module
+
+
+def _layout(node: Node) -> tuple | None:
+    value = node.meta.get("val")
+    return (
+        (value.shape, value.stride(), value.storage_offset(), value.dtype) if isinstance(value, torch.Tensor) else None
+    )
