@@ -47,7 +47,5 @@ def _tidied(module: GraphModule) -> GraphModule:
 
 
 def _layout(node: Node) -> tuple | None:
-    value = node.meta.get("val")
-    return (
-        (value.shape, value.stride(), value.storage_offset(), value.dtype) if isinstance(value, torch.Tensor) else None
-    )
+    value = node.meta.get("val")  # a constant that the list holds has none
+    return None if value is None else (value.shape, value.stride())

@@ -79,9 +79,7 @@ wasserstein = Loss("wasserstein", lambda real, fake: fake - real, lambda fake, r
 
 #: Relativistic pairing, Jolicoeur-Martineau (2019): each fake is judged against a real sample. The loss of R3GAN.
 relativistic = Loss(
-    "relativistic",
-    lambda real, fake: softplus(fake - real),
-    lambda fake, real: softplus(real() - fake),
+    "relativistic", lambda real, fake: softplus(fake - real), lambda fake, real: softplus(real() - fake)
 )
 
 #: VEEGAN, Srivastava et al. (2017): G lowers D's estimate of log p_g / p_data at its samples, which is -D(G(z)) as a logit.
@@ -93,16 +91,7 @@ bidirectional = Loss("bidirectional", _classify, lambda fake, real: softplus(-fa
 #: Every loss by its name; the conformance tests run over this table.
 LOSSES = {
     loss.name: loss
-    for loss in (
-        saturating,
-        nonsaturating,
-        least_squares,
-        hinge,
-        wasserstein,
-        relativistic,
-        reverse_kl,
-        bidirectional,
-    )
+    for loss in (saturating, nonsaturating, least_squares, hinge, wasserstein, relativistic, reverse_kl, bidirectional)
 }
 
 

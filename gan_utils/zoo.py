@@ -258,12 +258,7 @@ def wgan_gp(n: Networks, weight: float = 0.1, d_steps: int = 5) -> GAN:
     return n.gan(loss="wasserstein", penalties=penalties.wgan_gp(weight), d_steps=d_steps)
 
 
-@_recipe(
-    "dragan",
-    "kodali2017",
-    "1.5",
-    _CLASSIFY + r" + \lambda (\lVert \nabla D(x + \delta) \rVert - 1)^2",
-)
+@_recipe("dragan", "kodali2017", "1.5", _CLASSIFY + r" + \lambda (\lVert \nabla D(x + \delta) \rVert - 1)^2")
 def dragan(n: Networks, weight: float = 10.0) -> GAN:
     """DRAGAN.
 
@@ -272,12 +267,7 @@ def dragan(n: Networks, weight: float = 10.0) -> GAN:
     return n.gan(penalties=penalties.dragan(weight))
 
 
-@_recipe(
-    "r1",
-    "mescheder2018",
-    "1.5",
-    _CLASSIFY + _R1,
-)
+@_recipe("r1", "mescheder2018", "1.5", _CLASSIFY + _R1)
 def r1(n: Networks, gamma: float = 1.0) -> GAN:
     """The R1 penalty.
 
@@ -286,12 +276,7 @@ def r1(n: Networks, gamma: float = 1.0) -> GAN:
     return n.gan(penalties=penalties.r1(gamma))
 
 
-@_recipe(
-    "r1-r2",
-    "mescheder2018",
-    "2",
-    _CLASSIFY + _R1 + _R2,
-)
+@_recipe("r1-r2", "mescheder2018", "2", _CLASSIFY + _R1 + _R2)
 def r1_r2(n: Networks, gamma: float = 1.0) -> GAN:
     """The R1 and R2 penalties.
 
@@ -309,12 +294,7 @@ def relativistic(n: Networks) -> GAN:
     return n.gan(loss="relativistic")
 
 
-@_recipe(
-    "r3gan",
-    "huang2024",
-    "2.1",
-    _RELATE + _R1 + _R2,
-)
+@_recipe("r3gan", "huang2024", "2.1", _RELATE + _R1 + _R2)
 def r3gan(n: Networks, gamma: float = 1.0) -> GAN:
     """R3GAN: relativistic, R1 and R2.
 
