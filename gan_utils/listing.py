@@ -34,10 +34,13 @@ def _tidied(module: GraphModule) -> GraphModule:
         if node.target not in _VIEWS:
             continue
         source, *how = node.args
-        if node.target in _RESHAPES and source.target in _RESHAPES:
+        # The stride of a dimension of size 1 depends on the way to it, and on that stride which of its kernels a product takes.
+        certain = 1 not in node.meta["val"].shape
+        if certain and node.target in _RESHAPES and source.target in _RESHAPES:
             source = source.args[0]
             node.args = (source, *how)
-        there = source if _layout(node) == _layout(source) else first.setdefault(f"{node.target}{node.args}", node)
+        idle = certain and _layout(node) == _layout(source)
+        there = source if idle else first.setdefault(f"{node.target}{node.args}", node)
         if there is not node:
             node.replace_all_uses_with(there)
             module.graph.erase_node(node)

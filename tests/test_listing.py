@@ -62,8 +62,13 @@ def square_turned(x):
     return square.transpose(0, 1), square.T - square
 
 
+def thin(x):
+    row = x[:, :1].T
+    return row.view(1, 4), row.view(4).view(1, 4), x.unsqueeze(1).view(4, 3).view(4, 1, 3).transpose(0, 1)
+
+
 TALL = torch.arange(12.0).sin().view(4, 3)
-CASES = [(f, TALL) for f in (in_place_beside_views, two_copies, views_of_many_kinds, square_turned)]
+CASES = [(f, TALL) for f in (in_place_beside_views, two_copies, views_of_many_kinds, square_turned, thin)]
 
 
 @pytest.mark.parametrize("function, x", [*CASES, (views_of_many_kinds, TALL.view(3, 4).T), (square_turned, TALL.T)])
