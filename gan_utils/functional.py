@@ -26,16 +26,18 @@ _AGAIN = 0x85EBCA6B  # another odd number, for a layer's second call in a pass
 
 
 def _mix(bits: Tensor) -> Tensor:
-    # A 32-bit integer hash (xor-shift and multiply, twice) kept in int64, where the products cannot overflow.
+    # A 32-bit integer hash: xor-shift and multiply, twice. The products overflow and wrap, as they should. In int64, where
+    # they would not, the operations take three times as long.
     for _ in range(2):
-        bits = (((bits >> 16) ^ bits) * 0x45D9F3B) & 0xFFFFFFFF
-    return (bits >> 16) ^ bits
+        bits = (((bits >> 16) & 0xFFFF) ^ bits) * 0x45D9F3B
+    return ((bits >> 16) & 0xFFFF) ^ bits
 
 
 def random_bits(shape: tuple[int, ...], key: Tensor) -> Tensor:
-    """Return whole numbers below 2^32, of this shape, a hash of ``key`` (a whole number, []) and of each element's place."""
-    places = torch.arange(math.prod(shape), device=key.device).view(shape)
-    return _mix(places ^ _mix(key & 0xFFFFFFFF))
+    """Return int32 numbers of this shape, from all that there are: a hash of ``key`` (int64, []) and each element's place."""
+    places = torch.arange(math.prod(shape), dtype=torch.int32, device=key.device).view(shape)
+    # [None]: under vmap, torch.compile (2.15) rounds what a 0-dimensional int32 tensor is multiplied by to float32.
+    return _mix(places ^ _mix(key.to(torch.int32)[None])) ^ -(2**31)
 
 
 class Seeded(nn.Module):
@@ -54,14 +56,15 @@ class Seeded(nn.Module):
             self.register_buffer(_AGE, torch.zeros(()))
 
     def bits(self, *shape: int) -> Tensor:
-        """Return fresh whole numbers, uniform below 2^32."""
+        """Return fresh int32 numbers, uniform from -2^31 to 2^31 - 1."""
         key = getattr(self, _KEY) + self.layer * _GOLDEN + self.calls * _AGAIN
         self.calls += 1
         return random_bits(shape, key)
 
     def uniform(self, *shape: int) -> Tensor:
         """Return fresh float32 numbers, uniform on (0, 1); never 0 or 1 themselves."""
-        return ((self.bits(*shape) >> 9) + 0.5) / 2**23  # 23 bits and a half: float32 holds each of them exactly
+        # 23 bits and a half: float32 holds each of them exactly
+        return ((self.bits(*shape) >> 9) + (2**22 + 0.5)) / 2**23
 
     def normal(self, *shape: int) -> Tensor:
         """Return fresh float32 numbers from N(0, 1), by its inverse distribution function."""
@@ -82,7 +85,7 @@ class SeededDropout(Seeded):
         if not self.training or self.p == 0:
             return x
         shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.channels else x.shape
-        keep = self.bits(*shape) >= int(self.p * 2**32)
+        keep = self.bits(*shape) > max(int(self.p * 2**32), 1) - 2**31 - 1
         return torch.where(keep, x / max(1 - self.p, 1e-12), 0.0)
 
 

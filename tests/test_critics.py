@@ -192,9 +192,9 @@ def test_uniform_and_normal_numbers_have_their_distributions():
     assert abs(float(torch.corrcoef(torch.stack([u.flatten(), n.flatten()]))[0, 1])) < 0.035  # two calls: unrelated
 
 
-@pytest.mark.parametrize("bits", [0, 2**32 - 1])
+@pytest.mark.parametrize("bits", [-(2**31), 2**31 - 1])
 def test_the_extreme_bits_give_finite_numbers(bits, monkeypatch):
-    monkeypatch.setattr(Seeded, "bits", lambda self, *shape: torch.full(shape, bits))
+    monkeypatch.setattr(Seeded, "bits", lambda self, *shape: torch.full(shape, bits, dtype=torch.int32))
     assert 0 < float(Seeded().uniform(1)) < 1 and Seeded().normal(1).isfinite().all()
 
 
@@ -202,7 +202,19 @@ def test_bits_are_a_function_of_key_and_place():
     key = torch.tensor(7)
     assert torch.equal(random_bits((3, 5), key), random_bits((15,), key).view(3, 5))
     assert not torch.equal(random_bits((15,), key), random_bits((15,), key + 1))
-    assert int(random_bits((1_000,), key).min()) >= 0 and int(random_bits((1_000,), key).max()) < 2**32
+    bits = random_bits((1_000,), key)
+    assert bits.dtype == torch.int32 and int(bits.min()) < -(2**31) * 0.98 and int(bits.max()) > 2**31 * 0.98
+
+
+def test_bits_are_the_hash_in_exact_integers():
+    def mix(bits):
+        for _ in range(2):
+            bits = ((bits >> 16 ^ bits) * 0x45D9F3B) % 2**32
+        return bits >> 16 ^ bits
+
+    key = 2**33 + 12_345  # more than 32 bits: the rest is left out
+    exact = [mix(place ^ mix(key % 2**32)) - 2**31 for place in range(1_000)]
+    assert random_bits((1_000,), torch.tensor(key)).tolist() == exact
 
 
 def test_no_two_modules_of_a_network_draw_the_same_numbers():
