@@ -19,6 +19,7 @@ Example:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -54,6 +55,11 @@ def _root(square: Tensor) -> Tensor:
     # The root's slope at 0 is infinite. Unrolling differentiates through it, where a weight may have had no gradient yet;
     # 1e-30 keeps that finite, and is far below the squares of the optimisers' eps.
     return (square + 1e-30).sqrt()
+
+
+def _power(base: float, exponent: Tensor) -> Tensor:
+    # Compiled code keeps the result of exp. That of pow it would work out again for every few weights: a tenth of a step.
+    return (exponent * math.log(max(base, 1e-300))).exp()
 
 
 def sgd(lr: float = 0.01, momentum: float = 0.0) -> Optimizer:
@@ -112,8 +118,8 @@ def adam(lr: float = 1e-3, betas: tuple[float, float] = (0.5, 0.999), eps: float
         steps = state["steps"] + 1
         mean = {k: torch.lerp(state["mean"][k], g, 1 - beta1) for k, g in grads.items()}
         square = {k: beta2 * state["square"][k] + (1 - beta2) * g.square() for k, g in grads.items()}
-        rate = state["lr"] / (1 - beta1**steps)
-        root = (1 - beta2**steps).sqrt()
+        rate = state["lr"] / (1 - _power(beta1, steps))
+        root = (1 - _power(beta2, steps)).sqrt()
         moved = {k: p - rate * mean[k] / (_root(square[k]) / root + eps) for k, p in params.items()}
         return moved, state | {"steps": steps, "mean": mean, "square": square}
 
