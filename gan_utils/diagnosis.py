@@ -52,36 +52,20 @@ QUESTIONS: dict[str, Question] = {
         "median distance between two fakes, over that of two real samples of one mode", 0.1, 0.2, False, "one output"
     ),
     "copied": Question(
-        "share of fakes that lean to one training sample more than all but 5 % of real ones do",
-        0.3,
-        0.6,
-        True,
-        "memorised",
+        "share of fakes that lean to one training sample more than 95 % of real ones", 0.3, 0.6, True, "memorised"
     ),
     "width": Question(
-        "median distance of fakes from the middle of their mode, over that of real samples",
-        0.7,
-        0.4,
-        False,
-        "within-mode collapse",
+        "median distance from the middle of the mode, over real samples' own", 0.7, 0.4, False, "within-mode collapse"
     ),
     "distinct": Question(
-        "number of different outputs (by the birthday paradox) for each sample",
-        0.25,
-        0.25,
-        False,
-        "within-mode collapse",
+        "number of different outputs for each sample (birthday paradox)", 0.25, 0.25, False, "within-mode collapse"
     ),
     "missing": Question(
-        "share of the data in modes of which fakes make less than a quarter of their due",
-        0.0,
-        0.4,
-        True,
-        "dropped modes",
+        "share of the data in modes that get less than a quarter of their due", 0.0, 0.4, True, "dropped modes"
     ),
     "uneven": Question("share of fakes that belong into other modes", 0.15, 0.5, True, "unequal modes"),
     "astray": Question(
-        "share of fakes farther from the data than all but 5 % of real samples are", 0.15, 0.4, True, "low fidelity"
+        "share of fakes farther from the data than 95 % of real samples are", 0.15, 0.4, True, "low fidelity"
     ),
 }
 
