@@ -19,9 +19,8 @@ import record_mnist_reference as script  # noqa: E402
 NAMES = ["plain", "mended", "undropped"]
 FILE = ROOT / "book" / "recorded" / "mnist-reference.npz"
 # Machines round differently, and Adam, which divides a gradient by its own size, carries that into the losses. Between an
-# ensemble and a single seed, which also round differently, we measured 1e-6 after 30 steps; that grows with the steps, so
-# we ask for few, and allow a thousand times as much for other processors. Another seed, another beta2 of D and a step
-# size of G larger by a tenth differ by 0.017 and more.
+# ensemble and a single seed, which also round differently, we measured 1e-6 after 30 steps; between two processors 1e-5
+# after 10 steps, 5e-4 after 20 and 4e-3 after 30. So we ask for 10. Another seed differs by 0.011 and more.
 TOLERANCE = 2e-3
 
 
@@ -47,7 +46,7 @@ def in_file(recorded, name, rows, seed=0):
     return np.stack([recorded[f"{name}/{column}"][seed, :rows] for column in ("d_loss", "g_loss")], axis=1)
 
 
-@pytest.mark.parametrize(("name", "steps"), [("plain", 30), ("mended", 10), ("undropped", 10)])
+@pytest.mark.parametrize(("name", "steps"), [("plain", 10), ("mended", 10), ("undropped", 10)])
 def test_the_first_steps_are_those_in_the_file(recorded, name, steps):
     again = first_steps(name, steps)
     kept = in_file(recorded, name, len(again))

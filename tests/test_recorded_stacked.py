@@ -1,4 +1,4 @@
-"""Chapter 10's recording and the code that made it agree: the first steps, made again, are those in the file."""
+"""Chapter 10's recording and the code that made it agree: the first step, made again, is that in the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import record_stacked_mnist as script  # noqa: E402
 
 FILE = ROOT / "book" / "recorded" / "stacked-mnist.npz"
 NAMES = list(script.STEPS)
-TOLERANCE = 2e-3  # as for chapter 4's recording: see tests/test_recorded.py
+TOLERANCE = 2e-4  # of losses near 1
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +35,19 @@ def made(recorded):
 
 
 def in_file(recorded, name, seed):
-    return np.array([recorded[f"{name}/{column}"][seed, :2] for column in ("d_loss", "g_loss", "d_real", "d_fake")])
+    return np.array([recorded[f"{name}/{column}"][seed, :1] for column in ("d_loss", "g_loss", "d_real", "d_fake")])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_first_steps_are_those_in_the_file(recorded, name):
+def test_the_first_step_is_that_in_the_file(recorded, name):
+    """No more than one: a bias before BatchNorm has no gradient but rounding, which Adam makes a full step of.
+
+    On two processors the losses of step 1 (G's comes after D's move) agree to 1e-6, those of step 10 to 0.02.
+    """
     options = {"batch": script.BATCH[name], "device": "cpu", "log_every": 10, "compile": False, "progress": False}
-    run = gu.fit(script.recipe(name), gu.data.stacked_mnist(), steps=10, seeds=[0], **options)
+    run = gu.fit(script.recipe(name), gu.data.stacked_mnist(), steps=1, seeds=[0], **options)
     again = run.history[["d_loss", "g_loss", "d_real", "d_fake"]].to_numpy().T
-    assert recorded[f"{name}/logged"][:2].tolist() == [1, 10]
+    assert recorded[f"{name}/logged"][0] == 1
     np.testing.assert_allclose(again, in_file(recorded, name, 0), atol=TOLERANCE, rtol=0)
     # another seed would be noticed
     assert np.abs(in_file(recorded, name, 1) - in_file(recorded, name, 0)).max() > 4 * TOLERANCE
