@@ -47,7 +47,7 @@ test-notebooks: $(READY) ## Execute every notebook cell by cell (nbval), and one
 	$(PYTEST) --nbval-lax -n 2 --dist loadfile book tests/test_colab.py
 
 test-book: book ## Build the book, then look at every page in a headless browser (needs Chromium)
-	$(PYTEST) tests/test_book.py
+	$(PYTEST) -n 2 tests/test_book.py
 
 lint: $(READY) ## Style of the code; notebooks without outputs
 	$(BIN)/ruff check .

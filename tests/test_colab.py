@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import publish  # noqa: E402
 
-NOTEBOOK = ROOT / os.environ.get("COLAB_NOTEBOOK", "book/1-the-game/01-minimax-game.ipynb")
+NOTEBOOK = ROOT / os.environ.get("COLAB_NOTEBOOK", "book/2-collapse/08-known-modes.ipynb")
 #: From pip-freeze.txt of github.com/googlecolab/backend-info, August 2026. Python there is 3.13.
 COLAB = {
     "ipykernel": "6.17.1",
