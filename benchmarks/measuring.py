@@ -54,14 +54,17 @@ def in_turns(works: Mapping[Any, tuple[Steps, int]], rounds: int) -> dict[Any, l
 
 
 def package_steps(
-    gan: gu.GAN, source: gu.Source, *, seeds: int, batch: int, compiled: bool = True
+    gan: gu.GAN, source: gu.Source, *, seeds: int, batch: int, compiled: bool = True, replay: bool = False
 ) -> tuple[Steps, gu.Run]:
-    """Return a function that does n steps (a multiple of 50) of an ensemble, and its run; compiling is done before."""
+    """Return a function that does n steps (a multiple of 50) of an ensemble, and its run.
+
+    Compiling, or listing what is replayed, is done before.
+    """
     run = gu.fit(gan, source, steps=BLOCK, seeds=seeds, batch=batch, compile=compiled, device="cpu", progress=False)
     if compiled and not run.compiled:
         raise SystemExit("This benchmark needs a C++ compiler: torch.compile failed." + run.note)
-    advance = Advance(run)
-    if compiled:
+    advance = Advance(run, replay=replay)
+    if compiled or replay:
         advance.to(run.step + 1)
         advance.to(2 * BLOCK)
         gc.collect()  # what compiling leaves behind; else one of the rounds would be charged with it

@@ -4,8 +4,9 @@
     python benchmarks/step_speed.py --rounds 9 --json benchmarks/recorded/step_speed.json
 
 Tutorial and package take turns, round by round, in one process with the same number of threads, so that a slow moment of
-the machine hits both. Each row prints the median of the rounds' ratios and their range. Compiling is done before and is
-shown apart. One GAN-step is one step of one seed; the tutorial trains one seed at a time.
+the machine hits both. Each row prints the median of the rounds' ratios and their range. Compiling, or listing the
+operations of a step that is replayed, is done before and is shown apart. One GAN-step is one step of one seed; the
+tutorial trains one seed at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Row:
     """One comparison; times are milliseconds for one GAN-step."""
 
     name: str
-    goal: float
+    goal: float | None
     tutorial_ms: float
     package_ms: float
     ratio: float
@@ -37,7 +38,7 @@ class Row:
 
 def compare(
     name: str,
-    goal: float,
+    goal: float | None,
     tutorial: Steps,
     gan: gu.GAN,
     source: gu.Source,
@@ -47,9 +48,10 @@ def compare(
     rounds: int,
     n: int,
     compiled: bool = True,
+    replay: bool = False,
 ) -> Row:
     """Time ``n`` steps of each in turn, ``rounds`` times."""
-    steps, run = package_steps(gan, source, seeds=seeds, batch=batch, compiled=compiled)
+    steps, run = package_steps(gan, source, seeds=seeds, batch=batch, compiled=compiled, replay=replay)
     tutorial(min(n, 10))
     rates = []
     times = in_turns(
@@ -71,7 +73,7 @@ def compare(
 
 
 def rows(rounds: int, quick: bool = False) -> Iterator[Row]:
-    """Run the three comparisons of the table, one after the other; ``quick`` stops after the first."""
+    """Run the comparisons of the table, compiled and replayed, one by one; ``quick`` stops after the first."""
     ring, mnist = gu.data.ring(), gu.data.mnist()
     G, D = gu.models.mlp(2, 64, 64, 2), gu.models.mlp(2, 64, 64, 1, slope=0.2)
     plain = gu.GAN(G, D)
@@ -88,6 +90,10 @@ def rows(rounds: int, quick: bool = False) -> Iterator[Row]:
     yield compare("WGAN-GP ring, 8 seeds", 6, theirs, gp, ring, seeds=8, batch=128, rounds=rounds, n=50)
     theirs = mnist_loop(64)
     yield compare("MNIST reference, 1 seed", 3, theirs, reference, mnist, seeds=1, batch=64, rounds=rounds, n=50)
+    listed = {"rounds": rounds, "compiled": False, "replay": True}
+    yield compare("ring, replayed", None, ring_loop(64, 128), plain, ring, seeds=8, batch=128, n=200, **listed)
+    yield compare("WGAN-GP ring, replayed", None, wgan_gp_loop(64, 128), gp, ring, seeds=8, batch=128, n=50, **listed)
+    yield compare("MNIST, replayed", None, mnist_loop(64), reference, mnist, seeds=1, batch=64, n=50, **listed)
 
 
 HEAD = head(
@@ -106,7 +112,7 @@ def line(r: Row) -> str:
     """Return a row of the Markdown table."""
     ratio = f"**{r.ratio:.1f}x** ({r.ratio_low:.1f}-{r.ratio_high:.1f})"
     times = f"{r.tutorial_ms:.2f}", f"{r.package_ms:.3f}", ratio, f"{r.compile_s:.0f}"
-    return row(r.name, f"{r.goal:g}x", *times, f"{r.gflops:.0f}", f"{r.share_of_matmul:.0%}")
+    return row(r.name, f"{r.goal:g}x" if r.goal else "-", *times, f"{r.gflops:.0f}", f"{r.share_of_matmul:.0%}")
 
 
 def main(argv: list[str] | None = None) -> None:
