@@ -36,7 +36,8 @@ __all__ = ["BLOCK", "Advance", "checked", "draw_block", "fit"]
 
 #: Steps for which noise is drawn at once. Part of what a seed means: changing it changes every run.
 BLOCK = 50
-#: From this many steps on, ``compile="auto"`` compiles: about where the time won exceeds the 5-25 s of compiling.
+#: From this many steps on, ``compile="auto"`` compiles, with small networks from four times as many: about where the time
+#: won over replaying exceeds the 20-45 s of compiling. Measured: MNIST's MLPs at 1,000 steps, the ring's at 7,000 or more.
 COMPILE_FROM = 1_500
 #: From this many steps on, ``compile="auto"`` at least replays a list of the step's operations: making it takes 1-6 s.
 REPLAY_FROM = 250
@@ -101,8 +102,9 @@ def fit(
             ensemble sweeps a learning rate; the history then has a column of that name.
         device: ``"auto"`` (CUDA if there is one, else the CPU) or a device.
         compile: True; False, which runs the networks' Python at every step; ``"replay"``, which lists a step's operations
-            once and replays them, to the same bits as False; or ``"auto"``, which compiles runs of at least 1,500 steps,
-            and replays from 250 on. Without a working C++ compiler the run goes on eagerly, and the summary says so.
+            once and replays them, to the same bits as False; or ``"auto"``, which compiles runs of at least 1,500 steps
+            (6,000 if D has at most 131,072 weights), and replays from 250 on. Without a working C++ compiler the run goes
+            on eagerly, and the summary says so.
         log_every: steps between rows of the history; about 500 rows a seed by default.
         callbacks: functions ``(step, run) -> {name: number or tensor [seeds]}``; the values become history columns.
         callback_every: steps between their calls; 20 calls by default.
@@ -150,7 +152,7 @@ def fit(
         state=state._replace(G=G, D=D),
         device=where,
         log_every=checks.integer("log_every", max(1, steps // 500) if log_every is None else log_every),
-        compiled=steps >= COMPILE_FROM if compile == "auto" else compile not in (False, "replay"),
+        compiled=_pays(steps, D) if compile == "auto" else compile not in (False, "replay"),
     )
     if checkpoint is not None and checks.path("checkpoint", checkpoint).exists():
         run.restore(checkpoint)
@@ -165,6 +167,10 @@ def fit(
     if checkpoint is not None and run.step < steps:  # interrupted
         _save(run, checkpoint)
     return run
+
+
+def _pays(steps: int, D: Player) -> bool:
+    return steps >= COMPILE_FROM * (4 if sum(w[0].numel() for w in D.params.values()) <= 2**17 else 1)
 
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:

@@ -464,12 +464,15 @@ def test_without_a_compiler_it_goes_on_eagerly_and_says_so(monkeypatch):
 def test_when_compiling_is_chosen(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(torch, "compile", lambda function, **_: asked.append(1) or function)
-    monkeypatch.setattr(training, "COMPILE_FROM", 20)
+    monkeypatch.setattr(training, "COMPILE_FROM", 5)  # and 20 for a small D
     assert not train(steps=19, compile="auto").compiled and not asked
     run = train(steps=20, compile="auto", checkpoint=tmp_path / "run")
     assert run.compiled and len(asked) == 1 and "compiled" in run.summary()
     assert not train(steps=30, compile=False, checkpoint=tmp_path / "run").compiled and len(asked) == 1
     assert run.seconds >= 0 and run.compile_seconds >= 0
+    large = gu.GAN(gu.models.mnist_generator(), gu.models.mnist_discriminator()).init(0)
+    D = tree_map(lambda t: torch.stack([t, t]), large.D)  # of two seeds: the weights of one count
+    assert training._pays(5, D) and not training._pays(4, D)
 
 
 def test_an_error_in_the_recipe_is_shown_not_hidden_by_compiling():
