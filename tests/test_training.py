@@ -470,9 +470,10 @@ def test_when_compiling_is_chosen(monkeypatch, tmp_path):
     assert run.compiled and len(asked) == 1 and "compiled" in run.summary()
     assert not train(steps=30, compile=False, checkpoint=tmp_path / "run").compiled and len(asked) == 1
     assert run.seconds >= 0 and run.compile_seconds >= 0
-    large = gu.GAN(gu.models.mnist_generator(), gu.models.mnist_discriminator()).init(0)
-    D = tree_map(lambda t: torch.stack([t, t]), large.D)  # of two seeds: the weights of one count
-    assert training._pays(5, D) and not training._pays(4, D)
+    for D, least in ((gu.models.mlp(2, 256, 256, 1), 20), (gu.models.mnist_discriminator(), 5)):
+        player = gu.GAN(gu.models.mlp(2, 8, 2), D).init(0).D
+        two = tree_map(lambda t: torch.stack([t, t]), player)  # the weights of one seed count: 67,073 in the first case
+        assert training._pays(least, two) and not training._pays(least - 1, two)
 
 
 def test_an_error_in_the_recipe_is_shown_not_hidden_by_compiling():
