@@ -22,8 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from recording import ROOT, grey, provenance
-from torch.func import grad
+from recording import ROOT, grey, provenance, rounded, slopes
 
 import gan_utils as gu
 from gan_utils import benchmark
@@ -80,23 +79,6 @@ def covered(images: torch.Tensor) -> dict[str, list[float | None]]:
     return {field: rounded(getattr(found, field)) for field in ("modes", "fair", "good", "reverse_kl")}
 
 
-def rounded(values: torch.Tensor) -> list[float | None]:
-    """Return numbers that JSON can hold, to four digits; None for NaN and Inf."""
-    return [float(f"{v:.4g}") if math.isfinite(v) else None for v in values.double().tolist()]
-
-
-def slopes(run: gu.Run) -> dict[str, list[float | None]]:
-    """Return the mean slope of each member's D at 250 data and at 250 fakes of its last generator."""
-    real, fakes, D = run.source.sample(LOOKED, gu.generator(99)), run.sample(LOOKED, ema=False), run.gan.D
-    found: dict[str, list[torch.Tensor]] = {"at_data": [], "at_fakes": []}
-    for i, fake in enumerate(fakes):
-        params, buffers = ({k: v[i] for k, v in part.items()} for part in (run.state.D.params, run.state.D.buffers))
-        score = grad(lambda x, p=params, b=buffers: D(p, b, x, training=False)[0].sum())
-        for x, where in ((real, "at_data"), (fake, "at_fakes")):
-            found[where].append(score(x).flatten(1).norm(dim=1).mean())
-    return {where: rounded(torch.stack(values)) for where, values in found.items()}
-
-
 def train(name: str, seeds: int | list[int] = SEEDS) -> tuple[dict[str, Any], np.ndarray]:
     """Train one recipe; return the outcome, and a few samples of the first seed as bytes."""
     torch.set_num_threads(1)
@@ -129,7 +111,7 @@ def train(name: str, seeds: int | list[int] = SEEDS) -> tuple[dict[str, Any], np
         "looks": {"step": list(run.metrics["good"])} | looks,
         "averaged": covered(run.sample(AT_LAST)),
         "last": covered(run.sample(AT_LAST, ema=False)),
-        "slope": slopes(run),
+        "slope": slopes(run, LOOKED),
         "diverged": run.diverged.tolist(),
         "first_losses": {
             "step": [int(s) for s in first.columns],

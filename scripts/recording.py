@@ -7,6 +7,7 @@ of each recipe which command, commit, versions and machine made it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -16,8 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch.func import grad
 
-from gan_utils import benchmark
+from gan_utils import benchmark, runtime
+from gan_utils.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 Arrays = dict[str, np.ndarray]
@@ -65,3 +68,20 @@ def columns(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, Ar
 def grey(x: torch.Tensor, levels: int) -> np.ndarray:
     """Return images in [-1, 1] as whole numbers from 0 to ``levels - 1``: few levels keep the file small."""
     return ((x + 1) / 2 * (levels - 1)).round().to(torch.uint8).numpy()
+
+
+def rounded(values: torch.Tensor) -> list[float | None]:
+    """Return numbers that JSON can hold, to four digits; None for NaN and Inf."""
+    return [float(f"{v:.4g}") if math.isfinite(v) else None for v in values.double().tolist()]
+
+
+def slopes(run: Run, n: int) -> dict[str, list[float | None]]:
+    """Return the mean slope of each member's D at n data and at n fakes of its last generator."""
+    real, fakes, D = run.source.sample(n, runtime.generator(99)), run.sample(n, ema=False), run.gan.D
+    found: dict[str, list[torch.Tensor]] = {"at_data": [], "at_fakes": []}
+    for i, fake in enumerate(fakes):
+        params, buffers = ({k: v[i] for k, v in part.items()} for part in (run.state.D.params, run.state.D.buffers))
+        score = grad(lambda x, p=params, b=buffers: D(p, b, x, training=False)[0].sum())
+        for x, where in ((real, "at_data"), (fake, "at_fakes")):
+            found[where].append(score(x).flatten(1).norm(dim=1).mean())
+    return {where: rounded(torch.stack(values)) for where, values in found.items()}

@@ -1,0 +1,134 @@
+"""Record chapter 19's ring in many dimensions: ``python scripts/record_ring_in_space.py``.
+
+The ring of eight, turned at random into a plane of d dimensions, with the same noise in every direction. Six recipes of the
+zoo, with their networks for points (only the outermost layers grow with d) and equal compute: each gets the steps that
+the matrix products of 5,000 steps of the plain GAN pay for in that dimension. Writes book/recorded/ring_in_space.json (over
+the steps, what the samples of each seed cover, and how steep D is at data and fakes; the first losses; how it was made)
+after every run: what is in it is not made again. Two runs at a time, one thread each. ``--dims 2 784`` and
+``--only r1 r1-r2`` record these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from recording import ROOT, provenance, rounded, slopes
+
+import gan_utils as gu
+from gan_utils import benchmark
+
+OUT = ROOT / "book" / "recorded" / "ring_in_space.json"
+DIMS = [2, 8, 32, 128, 784]
+NAMES = ["non-saturating", "pacgan", "instance-noise", "dragan", "r1", "r1-r2"]
+SEEDS = 10
+STEPS, BATCH = 5_000, 128  # steps of the plain GAN
+LOOKS, SAMPLES, SLOPES = 10, 2_500, 250  # measurements; samples in each; samples at which D's slope is taken
+
+
+def ring(dim: int) -> gu.data.Mixture:
+    """Return the ring in a plane of ``dim`` dimensions; no coordinate is special."""
+    flat = gu.data.ring()
+    turned = torch.linalg.qr(torch.randn(dim, dim, generator=gu.generator(0, dim)).double()).Q[:, :2].float()
+    return gu.data.Mixture(flat.means @ turned.T, flat.std[0].item(), name="ring_in_space")
+
+
+def reach(dim: int) -> float:
+    """Return within how many standard deviations of a mode a sample is good: a perfect sampler has 98.89 % there.
+
+    In two dimensions that is three. The quantile of the chi distribution, found by halving.
+    """
+    low, high = torch.zeros((), dtype=torch.float64), torch.tensor(3.0 + dim, dtype=torch.float64)
+    for _ in range(100):
+        middle = (low + high) / 2
+        inside = torch.special.gammainc(torch.tensor(dim / 2, dtype=torch.float64), middle.square() / 2)
+        low, high = (middle, high) if inside < 1 - math.exp(-4.5) else (low, middle)
+    return low.item()
+
+
+def steps_of(name: str, dim: int) -> tuple[float, int]:
+    """Return what a step costs in steps of the plain GAN, and how many steps the compute pays for."""
+    source = ring(dim)
+    cost, unit = (benchmark.products(gu.zoo.build(n, source), source, BATCH) for n in (name, NAMES[0]))
+    return cost / unit, LOOKS * round(STEPS * unit / cost / LOOKS)
+
+
+def train(name: str, dim: int) -> dict[str, Any]:
+    """Train one recipe in one dimension and return the outcome, each list a look of all seeds."""
+    torch.set_num_threads(1)
+    source, (cost, steps), begin = ring(dim), steps_of(name, dim), time.process_time()
+    looks: dict[str, list[Any]] = {"step": [], "modes": [], "fair": [], "good": [], "at_data": [], "at_fakes": []}
+
+    def look(step: int, run: gu.Run) -> dict[str, torch.Tensor]:
+        found = gu.metrics.mode_coverage(run.sample(SAMPLES), source, within=reach(dim))
+        seen = {field: rounded(getattr(found, field)) for field in ("modes", "fair", "good")}
+        for key, values in ({"step": step} | seen | slopes(run, SLOPES)).items():
+            looks[key].append(values)
+        return {}
+
+    run = gu.fit(
+        gu.zoo.build(name, source),
+        source,
+        steps=steps,
+        seeds=SEEDS,
+        batch=BATCH,
+        device="cpu",
+        log_every=10,
+        callbacks=[look],
+        callback_every=steps // LOOKS,
+        progress=False,
+    )
+    first = run.history.query("step <= 30").pivot(index="seed", columns="step", values="d_loss")
+    return {
+        "name": name,
+        "dim": dim,
+        "seeds": list(run.seeds),
+        "steps": steps,
+        "cost": float(f"{cost:.3g}"),
+        "within": reach(dim),
+        "looks": looks,
+        "diverged": run.diverged.tolist(),
+        "first_losses": {
+            "step": [int(step) for step in first.columns],
+            "d_loss": [rounded(torch.tensor(row)) for row in first.values],
+        },
+        "cpu_seconds": round(time.process_time() - begin),
+        "recipe": run.describe(),
+    }
+
+
+def write(path: Path, record: dict[str, Any]) -> None:
+    """Write the record, a line a run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(run)}" for key, run in sorted(record.items()))
+    path.write_text(f"{{\n{lines}\n}}\n", "utf-8")
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dims", nargs="*", type=int, default=DIMS)
+    parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES, metavar="RECIPE")
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args(argv)
+    made = provenance(__file__, [Path(word).name if word.count("/") else word for word in argv])
+    record = json.loads(args.out.read_text("utf-8")) if args.out.exists() else {}
+    todo = [(name, dim) for dim in args.dims for name in args.only if f"{name} in {dim}" not in record]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(train, name, dim) for name, dim in todo]):
+            run = done.result()
+            record[f"{run['name']} in {run['dim']}"] = run | {"made": made}
+            write(args.out, record)
+            last = {key: run["looks"][key][-1] for key in ("fair", "good", "at_fakes")}
+            print(f"{run['name']} in {run['dim']}: {last}, {run['cpu_seconds']} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
