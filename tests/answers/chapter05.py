@@ -27,8 +27,20 @@ def unit(a):
     return a / a.norm(dim=1, keepdim=True)
 
 
-def shares(counts):
-    return counts / counts.sum()
+def drawn(of):
+    """A learner's function that draws the sets at once, and returns ``of(q [sets, K], p)``."""
+
+    def answer(p, n, sets):
+        counts = torch.multinomial(p.expand(sets, -1), n, replacement=True)
+        return of(torch.nn.functional.one_hot(counts, len(p)).float().mean(1), p)
+
+    return answer
+
+
+def by_numpy(p, n, sets):
+    p = p.double().numpy()
+    q = np.random.default_rng(1).multinomial(n, p / p.sum(), size=sets) / n
+    return float(np.where(q > 0, q * np.log(np.where(q > 0, q, 1) / p), 0).sum(1).mean())
 
 
 WRONG = {
@@ -59,13 +71,16 @@ WRONG = {
         (lambda a, b, t: slerp(a, b, t, torch.acos((a * b).sum(1, keepdim=True))), "arccosine"),
     ],
     "5.4": [
-        (lambda counts, p: (shares(counts) * (shares(counts) / p).log()).sum(), "NaN"),
-        (lambda counts, p: (p * (p / shares(counts)).log()).sum(), "other direction"),
-        (lambda counts, p: torch.xlogy(shares(counts), shares(counts) / p).sum() / math.log(2), "in bits"),
-        (lambda counts, p: -torch.xlogy(shares(counts), shares(counts) / p).sum(), "never negative"),
-        (lambda counts, p: torch.xlogy(counts, counts / p).sum(), "divide the counts"),
-        (lambda counts, p: torch.xlogy(shares(counts), shares(counts) / p), "sum over the digits"),
-        (lambda counts, p: torch.xlogy(shares(counts + 1), shares(counts + 1) / p).sum(), "Not right"),
+        (drawn(lambda q, p: (q * (q / p).log()).sum(1).mean()), "NaN"),
+        (drawn(lambda q, p: torch.xlogy(p, p / q).sum(1).mean()), "other direction"),
+        (drawn(lambda q, p: -torch.xlogy(q, q / p).sum(1).mean()), "above zero"),
+        (drawn(lambda q, p: torch.xlogy(q.mean(0), q.mean(0) / p).sum()), "all sets together"),
+        (drawn(lambda q, p: torch.xlogy(q, q / p).sum()), "divide by their number"),
+        (drawn(lambda q, p: torch.xlogy(q, q / p).sum(1).mean() / math.log(2)), "in bits"),
+        (drawn(lambda q, p: torch.xlogy(50 * q, 50 * q / p).sum(1).mean()), "counts by n"),
+        (drawn(lambda q, p: torch.xlogy(q, q / p).sum(1)), "mean over the sets"),
+        (lambda p, n, sets: (len(p) - 1) / (2 * n), "That is the formula"),
+        (drawn(lambda q, p: (q - p).square().sum(1).mean() / p.max()), "Not right"),
     ],
 }
 
@@ -81,6 +96,7 @@ ALSO_RIGHT = {
         slerp_in_place,
     ],
     "5.4": [
-        lambda counts, p: np.float32(torch.nn.functional.kl_div(p.log(), shares(counts), reduction="sum")),
+        by_numpy,
+        drawn(lambda q, p: torch.nn.functional.kl_div(p.log().expand_as(q), q, reduction="batchmean")),
     ],
 }
