@@ -106,10 +106,7 @@ def _spherical(answer: Any) -> None:
     )
 
 
-@exercise(
-    "5.4",
-    praise="So much is a perfect generator charged. The formula said more: it counts classes too rare to be drawn.",
-)
+@exercise("5.4", praise="So much is a perfect generator charged. The formula counts classes too rare to be drawn.")
 def _floor(answer: Any) -> None:
     p, n, sets = torch.tensor([0.4, 0.3, 0.2, 0.088, *[0.002] * 6]), 50, 1_000
     given = run_answer(answer, p, n, sets)
@@ -128,6 +125,10 @@ def _floor(answer: Any) -> None:
     expect(
         value > 0, "A mean of divergences is above zero: KL is never negative, and the drawn shares are never exact."
     )
+    formula = (len(p) - 1) / (2 * n)
+    expect(
+        not close(value, formula), "That is the formula, which is far off here: six classes are too rare for it. Draw."
+    )
     expect(
         value > wanted / 10,
         "Much too small: you took the divergence of all sets together. Take each set's, then the mean.",
@@ -135,10 +136,6 @@ def _floor(answer: Any) -> None:
     expect(abs(value / (wanted * sets) - 1) > 0.2, "That is the sum over the sets: divide by their number.")
     expect(abs(value * math.log(2) / wanted - 1) > 0.15, "Natural logarithms, please: yours is in bits.")
     expect(value < 10 * wanted, "Much too large: divide each set's counts by n first.")
-    formula = (len(p) - 1) / (2 * n)
-    expect(
-        not close(value, formula), "That is the formula, which is far off here: six classes are too rare for it. Draw."
-    )
     # the answer draws anew: a mean of 1,000 sets is within 5 % of the true one, and so is ours
     expect(abs(value / wanted - 1) < 0.15, "Not right: the mean over the sets of sum q log(q / p), q = counts / n.")
 
