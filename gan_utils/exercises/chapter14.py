@@ -91,36 +91,32 @@ def _coins(a: float, tau: float, m: int) -> float:
     return float((_coin(a, m) - _coin(a + tau, m)).abs().sum() / 2)
 
 
-@exercise("14.3", praise="So two looks need not show more than one. Only some offences stand out in packs.")
-def _least(answer: Any) -> None:
-    for tau, m in ((0.3, 1), (0.3, 2), (0.3, 3), (0.1, 4)):
+@exercise("14.3", praise="For two looks the gentlest offence shows no more than one look does; for three it has to.")
+def _gentlest(answer: Any) -> None:
+    for tau, m in ((0.3, 2), (0.3, 3), (0.1, 4), (0.4, 5)):
         given = torch.as_tensor(run_answer(answer, tau, m)).detach()
         expect(given.ndim == 0, f"Return one number; yours has shape {list(given.shape)}.")
-        starts = torch.linspace(0, 1 - tau, 501, dtype=torch.float64).tolist()
-        wanted = min(_coins(a, tau, m) for a in starts)
-        if m > 1:
-            expect(
-                not close(given, 1 - (1 - tau) ** m, atol=1e-3),
-                "That is the most that packs can show, reached where a = 0: one coin never shows heads. Look for the least.",
-            )
-            expect(
-                not close(given, m * tau, atol=1e-3),
-                "A distance does not grow in proportion to m. Compare the two distributions of the number of heads.",
-            )
-        if m > 2:  # for two coins it is tau, and right
-            expect(
-                not close(given, ((1 + tau) / 2) ** m - ((1 - tau) / 2) ** m, atol=1e-3),
-                "That compares only the packs that are all heads. Sum over every number of heads, and take the half.",
-            )
-        expect(not close(given, 2 * wanted, atol=1e-3), "You left out the half: total variation lies between 0 and 1.")
-        if m == 3:
-            expect(
-                not close(given, tau, atol=1e-3),
-                "Right for packs of two, where the least is tau itself. Packs of three always show more than that.",
-            )
+        a = float(given)
+        least = min(_coins(at, tau, m) for at in torch.linspace(0, 1 - tau, 501, dtype=torch.float64).tolist())
         expect(
-            close(given, wanted, atol=1e-3),
-            f"For tau = {tau} and m = {m} the least is {wanted:.4f}; yours gives {float(given):.4g}.",
+            not close(a, least, atol=1e-3), "That is the least distance itself. Return the a at which it is reached."
+        )
+        expect(
+            not close(a, (1 + tau) / 2, atol=2e-3),
+            "That is the other coin, a + tau. Return the smaller of the two chances.",
+        )
+        expect(-1e-9 <= a <= 1 - tau + 1e-9, f"Both a and a + {tau} are chances of heads; your a is {a:.4g}.")
+        expect(
+            not (close(a, 0.0, atol=2e-3) or close(a, 1 - tau, atol=2e-3)),
+            "At an end one of the coins always falls alike, which packs see best of all: that is the most, not the least.",
+        )
+        expect(
+            m % 2 == 0 or not close(a, (1 - tau) / 2, atol=2e-3),
+            "Right for an even m. An odd pack has no tie: in the middle the majority tells most. Search over all a.",
+        )
+        expect(
+            _coins(a, tau, m) < least + 1e-3,
+            f"For tau = {tau} and m = {m} packs show {_coins(a, tau, m):.4f} at your a = {a:.4g}; the least is {least:.4f}.",
         )
 
 

@@ -10,19 +10,23 @@ from torch import Tensor
 from gan_utils.exercises.framework import close, exercise, expect, run_answer
 
 
-@exercise("15.1", praise="One over the chance to be overwritten: ask for that number before you trust a memory.")
-def _steps_remembered(answer: Any) -> None:
-    given = run_answer(answer, 1_024, 0.25, 64)
-    expect(not close(given, 1_024 / 64), "Only a share of the batch goes into the pool, not all of it.")
+@exercise("15.1", praise="Ask for that number before you trust a memory.")
+def _pool_size(answer: Any) -> None:
+    given = run_answer(answer, 64, 0.25, 64)
+    expect(not close(given, 64 * 64), "Only a share of the batch goes into the pool, not all of it.")
     expect(
-        not close(given, 16 / 1_024), "That is the chance to be overwritten in a step. The mean wait is one over it."
+        not close(given, 64 / 16),
+        "A larger share overwrites more, so that the pool must be larger: multiply, not divide.",
     )
-    expect(not close(given, 64 / 2), "That is half the time: places are drawn at random, not one after the other.")
-    expect(not close(given, 1_024), "That is the number of places. Several are overwritten in each step.")
-    expect(close(given, 64), f"1,024 places of which 16 are overwritten a step: 64 steps; yours gives {_shown(given)}.")
-    other = run_answer(answer, 3_000, 0.25, 40)
     expect(
-        close(other, 300), f"Right for one pool; for 3,000 places and a quarter of 40 it is 300, not {_shown(other)}."
+        not close(given, 2 * 1_024), "That is twice the size: the mean wait is one over the chance, not half of that."
+    )
+    expect(not close(given, 512), "That is half the size: places are drawn at random, not one after the other.")
+    expect(not close(given, 16), "So many are overwritten in one step. They shall stay for 64.")
+    expect(close(given, 1_024), f"16 places a step are overwritten: 64 steps take 1,024; yours gives {_shown(given)}.")
+    other = run_answer(answer, 300, 0.25, 40)
+    expect(
+        close(other, 3_000), f"Right for one case; 300 steps of a quarter of 40 take 3,000 places, not {_shown(other)}."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 
@@ -46,11 +47,12 @@ WRONG = {
         (lambda M: near(l1(M)).sum(1), "[B, kernels]"),
     ],
     "14.3": [
-        (lambda tau, m: 1 - (1 - tau) ** m, "the most that packs can show"),
-        (lambda tau, m: m * tau, "in proportion to m"),
-        (lambda tau, m: ((1 + tau) / 2) ** m - ((1 - tau) / 2) ** m if m > 2 else tau, "all heads"),
-        (lambda tau, m: 2 * least(tau, m), "left out the half"),
-        (lambda tau, m: tau, "always show more"),
+        (least, "the least distance itself"),
+        (lambda tau, m: (1 + tau) / 2, "the other coin"),
+        (lambda tau, m: 1.2, "chances of heads"),
+        (lambda tau, m: 0.0, "the most, not the least"),
+        (lambda tau, m: (1 - tau) / 2, "Right for an even m"),
+        (lambda tau, m: 0.1, "the least is"),
     ],
     "14.4": [
         (lambda real, fake: (real - fake).square().sum(1).mean(), "sample with sample"),
@@ -65,6 +67,12 @@ WRONG = {
 
 # Right in a style of their own.
 ALSO_RIGHT = {
+    "14.3": [
+        lambda tau, m: min(torch.linspace(0, 1 - tau, 201).double(), key=lambda a: tv(tau, m, float(a))),
+        lambda tau, m: (
+            1 - tau - min(np.linspace(0, 1 - tau, 301), key=lambda a: tv(tau, m, float(a)))
+        ),  # the mirror image
+    ],
     "14.2": [
         lambda M: torch.cdist(M.transpose(0, 1), M.transpose(0, 1), p=1).neg().exp().sum(2).T - 1,
     ],

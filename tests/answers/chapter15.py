@@ -13,12 +13,13 @@ def attracts(matrix, every=True):
 
 WRONG = {
     "15.1": [
-        (lambda size, share, batch: size / batch, "Only a share"),
-        (lambda size, share, batch: share * batch / size, "one over it"),
-        (lambda size, share, batch: size / (2 * share * batch), "half the time"),
-        (lambda size, share, batch: size, "number of places"),
-        (lambda size, share, batch: size * share, "64 steps"),
-        (lambda size, share, batch: size / 16, "for one pool"),
+        (lambda steps, share, batch: steps * batch, "Only a share"),
+        (lambda steps, share, batch: steps / (share * batch), "multiply, not divide"),
+        (lambda steps, share, batch: 2 * steps * share * batch, "twice the size"),
+        (lambda steps, share, batch: steps * share * batch / 2, "half the size"),
+        (lambda steps, share, batch: share * batch, "stay for 64"),
+        (lambda steps, share, batch: steps + share * batch, "64 steps take 1,024"),
+        (lambda steps, share, batch: 16 * steps, "for one case"),
     ],
     "15.2": [
         (lambda theta, psi, h, K, through: theta + h * (psi - K * h * theta), "product rule"),
