@@ -279,7 +279,7 @@ def diagnose(
     for i in range(SPLITS):
         a, b = _drawn(len(real), 2 * size, seed, i).split(size)
         c = _drawn(len(fake), size, seed, i, 1)
-        scale = _Scale.of(real[a], modes, cells, leans[0][a])
+        scale = _Scale(real[a], modes, cells, leans[0][a])
         scores.append((scale.scores(real[b], leans[0][b]), scale.scores(fake[c], leans[1][c])))
     return _decide(scores, facts)
 
@@ -313,23 +313,17 @@ def _lean(x: Tensor, train: Tensor, own: int) -> Tensor:
     return out
 
 
-class _Scale(NamedTuple):
+class _Scale:
     """What half of the real data says about distances and proportions."""
 
-    base: Tensor
-    modes: Tensor
-    cells: Tensor
-    edge: Tensor  # all but 5 % of samples are this near to another
-    close: Tensor  # 1 % are
-    width: Tensor  # median distance to the middle, of each mode
-    share: Tensor  # of each cell
-    lean: Tensor  # 5 % of samples lean more to one training sample: see _lean
-
-    @classmethod
-    def of(cls, base: Tensor, modes: Tensor, cells: Tensor, lean: Tensor) -> _Scale:
+    def __init__(self, base: Tensor, modes: Tensor, cells: Tensor, lean: Tensor) -> None:
         apart = torch.cdist(base, base).topk(2, largest=False).values[:, 1]
-        edges = apart.quantile(0.95), apart.quantile(0.01)
-        return cls(base, modes, cells, *edges, _widths(base, modes), _shares(base, cells), lean.quantile(0.05))
+        self.base, self.modes, self.cells = base, modes, cells
+        self.edge = apart.quantile(0.95)  # all but 5 % of samples are this near to another
+        self.close = apart.quantile(0.01)  # 1 % are
+        self.width = _widths(base, modes)  # median distance to the middle, of each mode
+        self.share = _shares(base, cells)
+        self.lean = lean.quantile(0.05)  # 5 % of samples lean more to one training sample: see _lean
 
     def scores(self, x: Tensor, lean: Tensor) -> dict[str, float]:
         """Return every score of samples ``[size, d]``."""

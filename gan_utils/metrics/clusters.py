@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -56,7 +54,7 @@ def find_modes(x: Tensor, *, most: int = 40, strength: float = 0.8, seed: int = 
     most = min(most, len(x) // 2 // LEAST)
     if most < 2 or (x == x[0]).all():
         return x.mean(0, keepdim=True)
-    splits = [_Split.of(flat, 2 * most, rng) for _ in range(SPLITS)]
+    splits = [_Split(flat, 2 * most, rng) for _ in range(SPLITS)]
     for k in range(most, 1, -1):
         if all(split.strength(k) >= strength for split in splits):
             centres = _lloyd(flat, splits[0].trees[0][k])
@@ -128,17 +126,13 @@ def _merged(x: Tensor, k: int, rng: torch.Generator) -> dict[int, Tensor]:
     return tree
 
 
-class _Split(NamedTuple):
+class _Split:
     """Two random halves of the points, each with its clusters of every number."""
 
-    halves: tuple[Tensor, Tensor]
-    trees: list[dict[int, Tensor]]
-
-    @classmethod
-    def of(cls, x: Tensor, k: int, rng: torch.Generator) -> _Split:
+    def __init__(self, x: Tensor, k: int, rng: torch.Generator) -> None:
         order = torch.randperm(len(x), generator=rng)
-        halves = x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
-        return cls(halves, [_merged(half, k, rng) for half in halves])
+        self.halves = x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
+        self.trees = [_merged(half, k, rng) for half in self.halves]
 
     def strength(self, k: int) -> float:
         """Return how often points that are together by their own half's clusters are so by the other's."""
