@@ -367,14 +367,11 @@ def _decide(scores: list[tuple[dict[str, float], dict[str, float]]], facts: dict
     findings = tuple(
         _finding(name, [real[name] for real, _ in scores], [fake[name] for _, fake in scores]) for name in QUESTIONS
     )
-    problems = {f.name: f.value for f in findings if f.status == "problem"}
-    unsure = any(f.status == "cannot say" for f in findings)
-    verdict, *also = _verdicts(problems) or ["too few samples" if unsure else "healthy"]
-    by_split = []
-    for _, fake in scores:
-        found = {f.name: fake[f.name] for f in findings if f.beyond(fake[f.name])}
-        by_split.append((_verdicts(found) or ["too few samples" if unsure else "healthy"])[0])
-    return Diagnosis(verdict, by_split.count(verdict) / len(by_split), tuple(also), findings, facts)
+    otherwise = "too few samples" if any(f.status == "cannot say" for f in findings) else "healthy"
+    verdict, *also = _verdicts({f.name: f.value for f in findings if f.status == "problem"}, otherwise)
+    by_split = [{f.name: fake[f.name] for f in findings if f.beyond(fake[f.name])} for _, fake in scores]
+    agree = sum(_verdicts(problems, otherwise)[0] == verdict for problems in by_split)
+    return Diagnosis(verdict, agree / len(scores), tuple(also), findings, facts)
 
 
 def _finding(name: str, real: list[float], fake: list[float]) -> Finding:
@@ -392,9 +389,9 @@ def _finding(name: str, real: list[float], fake: list[float]) -> Finding:
     return replace(finding, status="cannot say") if finding.beyond(worst, asked.blind) else finding
 
 
-def _verdicts(problems: dict[str, float]) -> list[str]:
-    """Return the verdicts on these problems and their values, the one that counts first."""
+def _verdicts(problems: dict[str, float], otherwise: str) -> list[str]:
+    """Return the verdicts on these problems and their values, the one that counts first; ``otherwise`` if there are none."""
     names = [name for name in QUESTIONS if name in problems]
     if problems.get("astray", 0) > BULK:  # then what little is left says nothing about modes
         names.sort(key=lambda name: {"sameness": 0, "copied": 1, "astray": 2}.get(name, 3))
-    return list(dict.fromkeys(QUESTIONS[name].verdict for name in names))
+    return list(dict.fromkeys(QUESTIONS[name].verdict for name in names)) or [otherwise]
