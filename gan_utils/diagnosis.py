@@ -248,11 +248,8 @@ def diagnose(
     """
     seed = checks.integer("seed", seed, least=0)
     checks.kind("features", features, Callable, type(None))
-    sets = {
-        name: _rows(name, x, features)
-        for name, x in (("real", real), ("fake", fake), ("train", train))
-        if name != "train" or x is not None
-    }
+    given = {"real": real, "fake": fake} | ({} if train is None else {"train": train})
+    sets = {name: _rows(name, x, features) for name, x in given.items()}
     for name, x in sets.items():
         if x.shape[1] != sets["real"].shape[1]:
             raise ValueError(
@@ -272,7 +269,7 @@ def diagnose(
         return Diagnosis("too few samples", None, (), (), facts)
     modes = find_modes(real, seed=seed)
     facts["modes"] = len(modes)
-    cells = modes if len(modes) >= FEW else _regions(real, seed)
+    cells = modes if len(modes) >= FEW else k_means(real, min(REGIONS, len(real.unique(dim=0))), seed=seed)
     # Copies are looked for in all of the training data. A real sample's own row there does not count.
     leans = _lean(real, train, own), _lean(fake, train, 0)
     scores = []
@@ -295,10 +292,6 @@ def _rows(name: str, x: Any, features: Callable[[Tensor], Tensor] | None) -> Ten
 
 def _drawn(n: int, most: int, *key: int) -> Tensor:
     return torch.randperm(n, generator=runtime.generator(*key))[:most]
-
-
-def _regions(real: Tensor, seed: int) -> Tensor:
-    return k_means(real, min(REGIONS, len(real.unique(dim=0))), seed=seed)
 
 
 def _lean(x: Tensor, train: Tensor, own: int) -> Tensor:
@@ -378,8 +371,7 @@ def _finding(name: str, real: list[float], fake: list[float]) -> Finding:
     asked = QUESTIONS[name]
     real, fake = ([v for v in values if not math.isnan(v)] for values in (real, fake))
     if not real or not fake:
-        nothing = math.nan
-        return Finding(name, nothing, Interval(nothing, nothing, nothing), asked.limit, "cannot say")
+        return Finding(name, math.nan, Interval(math.nan, math.nan, math.nan), asked.limit, "cannot say")
     scale, value = Interval(median(real), min(real), max(real)), median(fake)
     worst, furthest = (scale.high, max) if asked.above else (scale.low, min)
     # Half of the range more: the halvings share their rows, and with them some of their luck.
