@@ -60,28 +60,12 @@ def _per_sample(noise: Tensor) -> Tensor:
     return noise.reshape(noise.shape[0], -1)[:, 0].reshape(-1, *[1] * (noise.ndim - 1))
 
 
-def _at_real(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
-    return real
-
-
-def _at_fake(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
-    return fake
-
-
-def _between(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
-    return torch.lerp(fake, real, _per_sample(noise).expand_as(real))
-
-
-def _around_real(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
-    return real + 0.5 * real.std(correction=0) * noise
-
-
 #: Where the gradient can be taken, and the noise that takes.
 PLACES: dict[str, tuple[Place, str]] = {
-    "real": (_at_real, "none"),
-    "fake": (_at_fake, "none"),
-    "between": (_between, "sample"),
-    "around_real": (_around_real, "element"),
+    "real": (lambda real, fake, noise: real, "none"),
+    "fake": (lambda real, fake, noise: fake, "none"),
+    "between": (lambda real, fake, noise: torch.lerp(fake, real, _per_sample(noise).expand_as(real)), "sample"),
+    "around_real": (lambda real, fake, noise: real + 0.5 * real.std(correction=0) * noise, "element"),
 }
 
 
