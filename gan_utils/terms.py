@@ -137,9 +137,5 @@ def telling_apart(weight: float = 1.0) -> Term:
 
 #: Every term by its name; the conformance tests run over this table.
 TERMS: dict[str, Callable[..., Term]] = {
-    "feature_matching": feature_matching,
-    "msgan": msgan,
-    "gdpp": gdpp,
-    "reconstruction": reconstruction,
-    "telling_apart": telling_apart,
+    term.__name__: term for term in (feature_matching, msgan, gdpp, reconstruction, telling_apart)
 }
