@@ -81,13 +81,11 @@ class Networks:
         """Return a discriminator of packs of m samples; ``look(features)`` goes before its last layer, and adds features."""
         m, deep = checks.integer("m", m), self.kind == "dcgan"
         D = models.DCGANDiscriminator(channels=m * self.shape[0], norm=False) if deep else self.reader(1, m * self.size)
-        if look is None:
-            return D
-        *body, head = D.layers if deep else D
-        layers = nn.Sequential(*body, look(head.in_features), nn.Linear(head.in_features + adds, 1))
-        if not deep:
-            return layers
-        D.layers = layers  # inside D, so that it is drawn as DCGAN asks
+        if look is not None:
+            layers = D.layers if deep else D  # changed inside D, so that it is drawn as DCGAN asks
+            features = layers[-1].in_features
+            layers[-1] = look(features)
+            layers.append(nn.Linear(features + adds, 1))
         return D
 
     def reader(self, outputs: int, inputs: int | None = None) -> nn.Module:
