@@ -192,9 +192,9 @@ class CollapseMonitor:
         if scale == 0:
             raise ValueError(f"real must hold different samples; all {len(real)} are equal.")
         row["spread"] = row["best"] = row["mark"] = own / scale
-        if past := [r for r in self._rows if not r["broken"]][-1:]:
-            row["best"] = max(row["spread"], past[0]["best"])
-            row["mark"] = row["spread"] if row["spread"] > 1.1 * past[0]["mark"] else past[0]["mark"]
+        if past := next((r for r in reversed(self._rows) if not r["broken"]), None):
+            row["best"] = max(row["spread"], past["best"])
+            row["mark"] = row["spread"] if row["spread"] > 1.1 * past["mark"] else past["mark"]
         if self._means is not None:
             row["moved_real"] = float((real.mean(0) - self._means[0]).norm()) / scale
             row["moved"] = float((fake.mean(0) - self._means[1]).norm()) / max(own, 1e-9 * scale)
@@ -276,14 +276,12 @@ class CollapseMonitor:
         """Return what was watched, the last look, and all alarms, as text."""
         table = self.table
         blind = [panel for panel, names in PANELS.items() if not table[next(iter(names))].notna().any()]
-        lines = [
-            f"{len(table)} looks" + (f", steps {table.step.min():,} to {table.step.max():,}" if len(table) else "")
-        ]
+        span = f", steps {table.step.min():,} to {table.step.max():,}" if len(table) else ""
+        lines = [f"{len(table)} looks{span}"]
         lines += [f"not watched (not given, or too few looks): {', '.join(blind)}"] if blind else []
-        last = table.iloc[-1].dropna() if len(table) else {}
-        lines += (
-            ["last look: " + ", ".join(f"{name} {value:.3g}" for name, value in last.items())] if len(table) else []
-        )
+        if len(table):
+            last = ", ".join(f"{name} {value:.3g}" for name, value in table.iloc[-1].dropna().items())
+            lines.append(f"last look: {last}")
         for alarm in self.alarms:
             over = "still so" if alarm.cleared is None else f"over at step {alarm.cleared:,}"
             lines.append(f"[{alarm.severity}, {over}] {alarm.message}")
