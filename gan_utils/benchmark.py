@@ -60,7 +60,7 @@ class Task:
 
 
 def _of_mixture(run: Run, n: int) -> Coverage:
-    return metrics.mode_coverage(run.sample(n), run.source.to("cpu") if hasattr(run.source, "to") else run.source)
+    return metrics.mode_coverage(run.sample(n), run.source)
 
 
 def _of_images(labels: Callable[[Tensor], Tensor], modes: int, run: Run, n: int) -> Coverage:
