@@ -268,19 +268,17 @@ def run(
     if record["task"] != task:
         raise ValueError(f"out must be a record of {task!r}; {path} is one of {record['task']!r}.")
     made = provenance(command, device)
-    todo = []
+    parts, todo = path.with_suffix(".parts"), []
     for factor in rates:
         for name in names:
             job = _Job(task, name, factor, tuple(range(count)), plain, device)
             plan = job.plan()
-            if {key: record["runs"].get(job.name, {}).get(key) for key in plan} != plan:
-                todo.append((job, plan))
+            if not plan.items() <= record["runs"].get(job.name, {}).items():
+                todo.append((job, plan, parts / f"{_digest(plan)}.safetensors", None if jobs == 1 else 1))
     say(f"{task}: {len(todo)} runs to do, {len(rates) * len(names) - len(todo)} done before")
-    parts = path.with_suffix(".parts")
-    calls = [(job, plan, parts / f"{_digest(plan)}.safetensors", None if jobs == 1 else 1) for job, plan in todo]
     if todo:
         _write(path, record)  # if that cannot be done, say so before the work and not after it
-    for i, (checkpoint, name, outcome) in enumerate(_finished(calls, jobs, backend), 1):
+    for i, (checkpoint, name, outcome) in enumerate(_finished(todo, jobs, backend), 1):
         record["runs"][name] = outcome | {"made": made}
         _write(path, record)
         checkpoint.unlink(missing_ok=True)  # not before: a full disk must not cost the work
