@@ -82,8 +82,7 @@ def shaped(name: str, given: object, *shape: int | None) -> Tensor:
     if not isinstance(given, Tensor):
         raise TypeError(f"{name} must be a tensor of shape {want}; got {type(given).__name__}.")
     pairs = zip(shape, given.shape, strict=False)
-    fits = given.ndim == len(shape) and all(have > 0 and size in (None, have) for size, have in pairs)
-    if not fits:
+    if given.ndim != len(shape) or not all(have > 0 and size in (None, have) for size, have in pairs):
         raise ValueError(f"{name} must have shape {want}; got {list(given.shape)}.")
     return given
 
