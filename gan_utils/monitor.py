@@ -54,12 +54,11 @@ class Alarm(NamedTuple):
     cleared: int | None = None  #: the step at which it was over
 
 
-def _lost(r: dict[str, Any], spread: bool) -> bool | None:
-    """Is most of the data out of reach; with ``spread``: and the spread gone? None: this look does not count."""
-    bad = missing = r["covered"] < r["covered_real"] / 2
-    if spread:
-        # In high dimensions a quarter has nearly all of the spread, and a mere blur less: so ask for half, or for both.
-        bad = r["spread"] < r["quarter"] / 2 or (r["spread"] < r["quarter"] and missing)
+def _collapsed(r: dict[str, Any]) -> bool | None:
+    """Is the spread gone? None where it is not, and most of the data is out of reach all the same: it does not count."""
+    missing = r["covered"] < r["covered_real"] / 2
+    # In high dimensions a quarter has nearly all of the spread, and a mere blur less: so ask for half, or for both.
+    bad = r["spread"] < r["quarter"] / 2 or (r["spread"] < r["quarter"] and missing)
     return _settled(r, bad) if bad or not missing else None
 
 
@@ -72,11 +71,11 @@ def _settled(r: dict[str, Any], bad: bool) -> bool | None:
 RULES: dict[str, tuple[str, str, Callable[[dict[str, Any]], bool | None], str]] = {
     "diverged": ("critical", "broken", lambda r: r["broken"] > 0,
         "NaN or Inf in {where}. Go back to a checkpoint; take smaller steps, no log and no division without a floor."),
-    "collapse": ("critical", "covered", lambda r: _lost(r, spread=True),
+    "collapse": ("critical", "covered", _collapsed,
         "the fakes have {spread:.2f} of the data's spread, where a mere quarter of the data has {quarter:.2f}; they come near "
         "{covered:.0%} of the data, where as many reals come near {covered_real:.0%}. (Best spread so far: {best:.2f}.) Look "
         "at samples. Try a relativistic loss with R1 and R2, a slower G or a faster D."),
-    "dropped": ("warning", "covered", lambda r: _lost(r, spread=False),
+    "dropped": ("warning", "covered", lambda r: _settled(r, r["covered"] < r["covered_real"] / 2),
         "the fakes come near {covered:.0%} of the data, where as many reals come near {covered_real:.0%}: parts are missing. "
         "Look which. If it lasts, try a relativistic loss with R1 and R2, or PacGAN."),
     "oscillation": ("warning", "moved", lambda r: _settled(r, r["moved"] > 1),
