@@ -193,9 +193,8 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
     arguments = {field.name for field in fields(GAN)}
     for change in changes:
         checks.choice("change", change, [*chosen.settings, *sorted(arguments - set(chosen.settings))])
-    own = {key: value for key, value in changes.items() if key in chosen.settings}
-    made = chosen.make(Networks(tuple(known(source).shape), networks, lr), **own)
-    return replace(made, **{key: value for key, value in changes.items() if key not in own})
+    own = {key: changes.pop(key) for key in chosen.settings if key in changes}
+    return replace(chosen.make(Networks(tuple(known(source).shape), networks, lr), **own), **changes)
 
 
 @_recipe("saturating", "goodfellow2014", "1", _CLASSIFY + r",\quad \ell_G = -\mathrm{sp}(b)")
