@@ -78,8 +78,6 @@ class Verdict(NamedTuple):
     chapter: str  #: where the book has more, as a path in its pages
 
 
-_CURE = "1-the-game/04-mnist"
-_CLINIC = "2-collapse/11-clinic"
 #: Every verdict by name: what it says, what to try next, where to read on.
 #:
 #: :meta hide-value:
@@ -93,7 +91,7 @@ VERDICTS: dict[str, Verdict] = {
         "The generator makes one and the same output for nearly all latents (complete collapse).",
         "Watch fixed latents over time: if the one output moves, the two players chase each other. Try a loss on pairs with R1 "
         "and R2. If it does not move and D separates perfectly, look for a dead generator or a vanishing gradient first.",
-        _CURE,
+        "1-the-game/04-mnist",
     ),
     "memorised": Verdict(
         "Fakes repeat training samples.",
@@ -124,7 +122,7 @@ VERDICTS: dict[str, Verdict] = {
     "too few samples": Verdict(
         "There are too few samples to say.",
         "Give more of the kind of which there are few: at least 200 real and 100 fake samples, and about 40 real ones a mode.",
-        _CLINIC,
+        "2-collapse/11-clinic",
     ),
 }
 
