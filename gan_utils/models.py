@@ -71,19 +71,28 @@ def mnist_discriminator() -> nn.Sequential:
     return mlp(784, 1024, 512, 256, 1, slope=0.2, dropout=0.3)
 
 
-def _dcgan_init(module: nn.Module) -> None:
-    # Radford et al. (2016): weights N(0, 0.02); BatchNorm's scale N(1, 0.02), its shift 0.
-    for part in module.modules():
-        if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            nn.init.normal_(part.weight, 0.0, 0.02)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.BatchNorm2d):
-            nn.init.normal_(part.weight, 1.0, 0.02)
-            nn.init.zeros_(part.bias)
+class _Drawn(nn.Module):
+    """A network of ``layers`` that begins as DCGAN's (Radford et al., 2016): weights N(0, 0.02), no shift."""
+
+    noisy_scale = True  # BatchNorm's scale begins at N(1, 0.02) too; otherwise at 1 exactly
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weights."""
+        for part in self.modules():
+            if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+                nn.init.normal_(part.weight, 0.0, 0.02)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
+            elif isinstance(part, nn.BatchNorm2d):
+                part.reset_parameters()
+                if self.noisy_scale:
+                    nn.init.normal_(part.weight, 1.0, 0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
 
 
-class DCGANGenerator(nn.Module):
+class DCGANGenerator(_Drawn):
     """DCGAN's generator (Radford et al., 2016) for 28 x 28: ``[B, latent] -> [B, channels, 28, 28]`` in [-1, 1].
 
     A linear layer to 7 x 7 maps, then two transposed convolutions (4 x 4, stride 2), with BatchNorm and ReLU.
@@ -106,15 +115,11 @@ class DCGANGenerator(nn.Module):
         )
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Draw DCGAN's initial weights."""
-        _dcgan_init(self)
-
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z)
 
 
-class DCGANDiscriminator(nn.Module):
+class DCGANDiscriminator(_Drawn):
     """DCGAN's discriminator for 28 x 28: ``[B, channels, 28, 28] -> [B, 1]``; strided convolutions, LeakyReLU 0.2.
 
     ``norm=False`` leaves BatchNorm out, as gradient penalties ask for.
@@ -133,13 +138,6 @@ class DCGANDiscriminator(nn.Module):
             nn.Linear(2 * width * 49, 1),
         )
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw DCGAN's initial weights."""
-        _dcgan_init(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
 
 
 class WithEncoder(nn.Module):
@@ -183,7 +181,7 @@ class Generators(nn.Module):
         return f"k={self.k}"
 
 
-class StackedGenerator(nn.Module):
+class StackedGenerator(_Drawn):
     """The small generator for stacked MNIST of Metz et al. (2017): ``[B, 256] -> [B, 3, 28, 28]`` in [-1, 1].
 
     A linear layer to 4 x 4 maps of 64 channels, transposed convolutions (3 x 3, stride 2) to 32, 16 and 8, each with
@@ -192,6 +190,8 @@ class StackedGenerator(nn.Module):
     (``output_padding``) in the last two; and so is BatchNorm after the linear layer. Weights begin as DCGAN's, N(0, 0.02).
     There are no biases where BatchNorm, which follows, would take them out again.
     """
+
+    noisy_scale = False  # PacGAN's code leaves it as its framework makes it
 
     def __init__(self, latent: int = 256) -> None:
         super().__init__()
@@ -204,10 +204,6 @@ class StackedGenerator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(8, 3, 3, padding=1), nn.Tanh())
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Draw the initial weights."""
-        _normal_init(self)
-
     def forward(self, z: Tensor) -> Tensor:
         # Channels innermost in memory, as in PacGAN's code: on a CPU these convolutions then take half the time.
         return self.layers(self.first(z).view(-1, 4, 4, 64).permute(0, 3, 1, 2))
@@ -216,13 +212,15 @@ class StackedGenerator(nn.Module):
 SIZES = {"quarter": 2, "half": 4}  # channels of the first layer; G's last layers have 8
 
 
-class StackedDiscriminator(nn.Module):
+class StackedDiscriminator(_Drawn):
     """The discriminators that go with it: ``[B, channels, 28, 28] -> [B, 1]``; convolutions 3 x 3 of stride 2, leaky 0.3.
 
     ``size="quarter"`` has 2, 4 and 8 channels, ``"half"`` 4, 8 and 16, of G's 8, 16 and 32: in parameters D is 502 or 154
     times smaller than G. BatchNorm follows every convolution, the first too, as in PacGAN's code. For PacGAN give
     three channels for each packed stack, ``Pac(StackedDiscriminator("quarter", channels=6), 2)``; the width stays.
     """
+
+    noisy_scale = False
 
     def __init__(self, size: str = "quarter", channels: int = 3) -> None:
         super().__init__()
@@ -234,24 +232,6 @@ class StackedDiscriminator(nn.Module):
             layers += [down, nn.BatchNorm2d(n_out), nn.LeakyReLU(0.3)]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * width * 16, 1))
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the initial weights."""
-        _normal_init(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
-
-
-def _normal_init(module: nn.Module) -> None:
-    # DCGAN's N(0, 0.02) for the weights, no shift; but BatchNorm begins at scale 1 exactly, as its framework's does.
-    for part in module.modules():
-        if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            nn.init.normal_(part.weight, 0.0, 0.02)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.BatchNorm2d):
-            part.reset_parameters()
 
 
 class DiracGenerator(nn.Module):
