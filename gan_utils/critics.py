@@ -74,34 +74,32 @@ class Spectral(nn.Module):
     def __init__(self, D: nn.Module, scale: float = 1.0) -> None:
         super().__init__()
         self.D, self.scale = checks.kind("D", D, nn.Module), checks.number("scale", scale, above=0)
-        for name, weight in self._weights():
-            self.register_buffer(self._vector(name), weight.detach().new_empty(weight.shape[0]))
+        for _, vector, weight in self._weights():
+            self.register_buffer(vector, weight.detach().new_empty(weight.shape[0]))
         self.reset_parameters()
 
-    def _weights(self) -> Iterator[tuple[str, Tensor]]:
-        return ((name, weight) for name, weight in self.D.named_parameters() if weight.ndim > 1)
-
-    @staticmethod
-    def _vector(name: str) -> str:
-        return "u_" + name.replace(".", "_")
+    def _weights(self) -> Iterator[tuple[str, str, Tensor]]:
+        """Return the name of each weight, that of the buffer with its u, and the weight."""
+        named = self.D.named_parameters()
+        return ((name, "u_" + name.replace(".", "_"), weight) for name, weight in named if weight.ndim > 1)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw the vectors u, and let them come near the weights as these are now."""
-        for name, weight in self._weights():
+        for _, vector, weight in self._weights():
             u = torch.randn(weight.shape[0], dtype=weight.dtype)
             for _ in range(15):
                 u = _power(weight.flatten(1), u)[0]
-            getattr(self, self._vector(name)).copy_(u)
+            getattr(self, vector).copy_(u)
 
     def forward(self, x: Tensor) -> Tensor:
         divided = {}
-        for name, weight in self._weights():
-            matrix, u = weight.flatten(1), getattr(self, self._vector(name))
+        for name, vector, weight in self._weights():
+            matrix, u = weight.flatten(1), getattr(self, vector)
             moved, v = _power(matrix.detach(), u)
             if self.training:
                 u = moved
-                setattr(self, self._vector(name), u)
+                setattr(self, vector, u)
             divided[name] = weight / (u @ (matrix @ v))
         return self.scale * functional_call(self.D, divided, (x,))
 
