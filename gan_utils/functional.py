@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -116,10 +117,10 @@ def _headless(module: nn.Module) -> nn.Module:
     for name, part in module.named_modules():
         if any(weight.ndim > 1 for weight in part.parameters(recurse=False)):
             head = name
-    parent, _, name = head.rpartition(".")
-    if head:
-        setattr(module.get_submodule(parent), name, nn.Identity())
-    return module if head else nn.Identity()
+    if not head:
+        return nn.Identity()
+    module.set_submodule(head, nn.Identity())
+    return module
 
 
 def _last(module: nn.Module) -> nn.Module:
@@ -132,9 +133,8 @@ def _reset(module: nn.Module) -> None:
     # Children first, so that a module with an initialisation of its own (DCGAN's, say) has the last word.
     for child in module.children():
         _reset(child)
-    reset = getattr(module, "reset_parameters", None)
-    if callable(reset):
-        reset()
+    if hasattr(module, "reset_parameters"):
+        module.reset_parameters()
 
 
 class Functional:
@@ -152,13 +152,10 @@ class Functional:
 
     def __init__(self, network: nn.Module | Callable[[], nn.Module], role: str) -> None:
         self.role = role
-        if isinstance(network, nn.Module):
-            self._build = lambda: copy.deepcopy(network)
-            self._fresh = True
-        elif callable(network):
-            self._build, self._fresh = network, False
-        else:
+        if not callable(network):
             raise TypeError(f"{role} must be an nn.Module or a function that builds one; got {type(network).__name__}.")
+        self._fresh = isinstance(network, nn.Module)
+        self._build = partial(copy.deepcopy, network) if self._fresh else network
         try:
             template = self._build()
         except TypeError as error:
