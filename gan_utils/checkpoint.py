@@ -42,7 +42,6 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], facts: dict[str, 
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        temporary = None
     except OSError as error:
         raise OSError(f"the checkpoint {path} could not be written: {error.strerror or error}.") from error
     finally:
