@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import GetAttrKey, KeyPath, tree_flatten_with_path, tree_map, tree_map_with_path
 
 from gan_utils import checks, runtime
 from gan_utils.checkpoint import CheckpointError, load_tensors, save_tensors
@@ -79,7 +79,6 @@ class Run:
     frame_steps: list[int] = field(default_factory=list, repr=False)
     frame_samples: list[Tensor] = field(default_factory=list, repr=False)
 
-    @torch.no_grad()
     def sample(self, n: int, *, seed: int = 0, ema: bool | None = None) -> Tensor:
         """Return ``[seeds, n, *shape]`` samples on the CPU, every member fed the same latents.
 
@@ -197,7 +196,7 @@ class Run:
 
         Raises OSError, naming the path and the reason, when it cannot be written; the run itself is untouched.
         """
-        tensors = _flatten("state", self.state._asdict())
+        tensors = {_name(way): tensor for way, tensor in tree_flatten_with_path(self.state)[0]}
         tensors |= {"logs": torch.stack(self.logs)} if self.logs else {}
         tensors |= {"log_steps": torch.tensor(self.log_steps, dtype=torch.int64)}
         tensors |= {f"frame.{s:012d}": f for s, f in zip(self.frame_steps, self.frame_samples, strict=True)}
@@ -210,11 +209,14 @@ class Run:
         """Take everything from a checkpoint of this very recipe; :class:`CheckpointError` says what differs if it is not."""
         tensors, facts = load_tensors(path)
         _same_recipe(path, facts.get("recipe"), self.describe())
-        wanted = _flatten("state", self.state._asdict())
-        for name, mine in wanted.items():
+
+        def theirs(way: KeyPath, mine: Tensor) -> Tensor:
+            name = _name(way)
             if name not in tensors or tensors[name].shape != mine.shape:
                 raise CheckpointError(f"{path} does not fit this recipe: tensor {name} is missing or of another shape.")
-        self.state = State(**_unflatten("state", self.state._asdict(), tensors, self.device))
+            return tensors[name].to(self.device)
+
+        self.state = tree_map_with_path(theirs, self.state)
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
         self.compile_seconds, self.compiled = float(facts["compile_seconds"]), bool(facts["compiled"])
         self.log_every = int(facts["log_every"])
@@ -231,19 +233,9 @@ class Run:
                 self.metrics.setdefault(metric, {})[int(at)] = tensors[name]
 
 
-def _flatten(prefix: str, tree: Any) -> dict[str, Tensor]:
-    if isinstance(tree, Tensor):
-        return {prefix: tree.detach().cpu()}
-    items = tree._asdict() if hasattr(tree, "_asdict") else tree
-    return {k: v for name, part in items.items() for k, v in _flatten(f"{prefix}/{name}", part).items()}
-
-
-def _unflatten(prefix: str, tree: Any, tensors: dict[str, Tensor], device: torch.device) -> Any:
-    if isinstance(tree, Tensor):
-        return tensors[prefix].to(device)
-    items = tree._asdict() if hasattr(tree, "_asdict") else tree
-    parts = {name: _unflatten(f"{prefix}/{name}", part, tensors, device) for name, part in items.items()}
-    return type(tree)(**parts) if hasattr(tree, "_asdict") else parts
+def _name(way: KeyPath) -> str:
+    """Return what a tensor of the state is called in a checkpoint, as in ``state/G/params/1.weight``."""
+    return "/".join(["state", *(part.name if isinstance(part, GetAttrKey) else part.key for part in way)])
 
 
 def _same_recipe(path: str | Path, theirs: Any, mine: dict[str, str]) -> None:
