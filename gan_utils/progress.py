@@ -15,12 +15,13 @@ class Progress:
 
     def __init__(self, total: int, label: str, *, show: bool = True) -> None:
         self.total, self.label = total, label
-        self.begin = self.last = time.perf_counter()
+        self.last = time.perf_counter()
         self.bar = self.line = None
         if show and _in_notebook():
             from IPython.display import display
 
-            self.line = display(_Text(f"{label}: starting"), display_id=True)
+            # raw: the text as it is, without the quotes of a string
+            self.line = display({"text/plain": f"{label}: starting"}, raw=True, display_id=True)
         elif show and sys.stderr.isatty():
             self.bar = tqdm(total=total, desc=label, leave=False, unit="step")
 
@@ -33,24 +34,14 @@ class Progress:
             self.last = now
             width = 30 * done // self.total
             bar = "█" * width + "·" * (30 - width)
-            self.line.update(_Text(f"{self.label} {bar} {done:,}/{self.total:,}"))
+            self.line.update({"text/plain": f"{self.label} {bar} {done:,}/{self.total:,}"}, raw=True)
 
     def close(self, text: str) -> None:
         """End with one line of text."""
         if self.bar is not None:
             self.bar.close()
         if self.line is not None:
-            self.line.update(_Text(text))
-
-
-class _Text:
-    """Shown as it is, without the quotes of a string."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
+            self.line.update({"text/plain": text}, raw=True)
 
 
 def _in_notebook() -> bool:
@@ -58,5 +49,4 @@ def _in_notebook() -> bool:
         return False
     from IPython import get_ipython
 
-    shell = get_ipython()
-    return shell is not None and hasattr(shell, "kernel")
+    return hasattr(get_ipython(), "kernel")
