@@ -91,16 +91,14 @@ class Mixture:
 
     def describe(self) -> str:
         """Return one line that tells this source from others."""
-        spread = (
-            f"{self.std[0]:g}" if (self.std == self.std[0]).all() else str([round(s, 6) for s in self.std.tolist()])
-        )
-        share = (
-            ""
-            if (self.weights == self.weights[0]).all()
-            else f", weights={[round(w, 6) for w in self.weights.tolist()]}"
-        )
+        spread = f"{self.std[0]:g}" if (self.std == self.std[0]).all() else _rounded(self.std)
+        share = "" if (self.weights == self.weights[0]).all() else f", weights={_rounded(self.weights)}"
         reach = self.means.abs().max().item()
         return f"{self.name}({self.modes} modes in {self.shape[0]}-D within {reach:g}, std={spread}{share})"
+
+
+def _rounded(values: Tensor) -> str:
+    return str([round(value, 6) for value in values.tolist()])
 
 
 class Points:
@@ -108,7 +106,8 @@ class Points:
 
     def __init__(self, points: Tensor, name: str = "points") -> None:
         if not isinstance(points, Tensor) or points.ndim < 2 or points.numel() == 0:
-            raise ValueError(f"points must be a tensor [N, *shape] with N >= 1; got {_form(points)}.")
+            got = f"shape {list(points.shape)}" if isinstance(points, Tensor) else type(points).__name__
+            raise ValueError(f"points must be a tensor [N, *shape] with N >= 1; got {got}.")
         self.points = checks.finite("points", points).float()
         self.shape = tuple(points.shape[1:])
         self.name = name
@@ -121,10 +120,6 @@ class Points:
     def describe(self) -> str:
         """Return one line that tells this source from others."""
         return f"{self.name}({len(self.points)} of shape {list(self.shape)}, mean {self.points.mean():g})"
-
-
-def _form(value: object) -> str:
-    return f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
 def ring(modes: int = 8, radius: float = 1.0, std: float = 0.01) -> Mixture:
