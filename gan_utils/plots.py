@@ -153,12 +153,11 @@ def points(
     columns, titles = min(checks.integer("columns", columns), count), _labels("titles", titles, count)
     axes = _panels(-(-count // columns), columns)
     cloud = _cloud(real)
-    for i, ax in enumerate(axes.flat):
-        if i >= count:
-            ax.axis("off")
-            continue
-        _scatter(ax, samples[i], cloud)
-        ax.set_title(titles[i])
+    for ax, sample, title in zip(axes.flat, samples, titles, strict=False):
+        _scatter(ax, sample, cloud)
+        ax.set_title(title)
+    for ax in axes.flat[count:]:
+        ax.axis("off")
     return axes
 
 
@@ -191,9 +190,9 @@ def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Sequence[str]
     rows, columns = checks.integer("rows", rows), checks.integer("columns", columns)
     headed, titles = bool(titles), _labels("titles", titles, len(groups))
     axes = _panels(1, len(groups), aspect=rows / columns + 0.12 * headed)[0]
-    for i, (ax, group) in enumerate(zip(axes, groups, strict=True)):
+    for ax, group, title in zip(axes, groups, titles, strict=False):
         _tile(ax, group, rows, columns)
-        ax.set_title(titles[i])
+        ax.set_title(title)
     return axes
 
 
@@ -300,12 +299,10 @@ def evidence(rows: Sequence[tuple[str, float, float, float, float, float]], *, a
     with plt.rc_context(STYLE):
         ax = ax or plt.subplots(figsize=(_WIDTH, 0.6 + 0.34 * max(1, len(rows))))[1]
         ax.axvline(1, color=COLOURS[5], linewidth=1)
-        for row, (_, value, typical, *others) in enumerate(rows):
-            low, high, limit = others
+        for row, (_, value, typical, low, high, limit) in enumerate(rows):
             unit = (limit - typical) or 1e-9
-            ends = sorted(np.clip([(low - typical) / unit, (high - typical) / unit], -1, 4))
-            at = float(np.clip((value - typical) / unit, -1, 4))
-            ax.plot(ends, [row, row], color=REAL, linewidth=7, solid_capstyle="butt", alpha=0.7)
+            low, high, at = np.clip([(score - typical) / unit for score in (low, high, value)], -1, 4)
+            ax.plot(sorted([low, high]), [row, row], color=REAL, linewidth=7, solid_capstyle="butt", alpha=0.7)
             ax.plot([at], [row], "o", color=COLOURS[5] if at > 1 else FAKE, markersize=7)
         ax.set(xlim=(-1.1, 4.2), xticks=[0, 1, 4], xticklabels=["real", "limit", "4 x or more"])
         ax.set_yticks(range(len(rows)), [row[0] for row in rows])
