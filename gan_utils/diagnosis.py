@@ -30,6 +30,7 @@ LEAST = 100  # with fewer samples of a kind in a split, nothing is said
 AT_ONCE = 1_000  # samples of a kind in a split, at most; twice as many of a set are looked at
 CELLS = 2**21  # distances held at a time: 16 MiB
 FEW, REGIONS = 4, 10  # with fewer modes than FEW, samples are counted in this many regions instead
+MANY = 100  # modes that are looked for, at most
 UNLIKELY = 0.005  # a mode counts as missing where so few samples were less likely than this
 BULK = 0.5  # when more fakes than this are astray, that comes before the modes they should be in
 
@@ -225,8 +226,10 @@ def diagnose(
             Distances between raw pixels say little about images.
         seed: which 2,000 samples of a larger set are looked at, and how they are halved.
 
-    Takes a second or two. The verdict is the first problem in the order of :data:`QUESTIONS`, but most fakes being astray
-    comes before the modes; further ones are in ``also``. "healthy" is only said where every question had an answer.
+    Columns count by their scale: where they measure different things, standardise them first, by the data's own spread.
+    Takes a second or two, twice that where no modes are found at first. The verdict is the first problem in the order of
+    :data:`QUESTIONS`, but most fakes being astray comes before the modes; further ones are in ``also``. "healthy" is only
+    said where every question had an answer.
 
     Raises:
         TypeError, ValueError: sets that are no float tensors or NumPy arrays, differ in shape, hold NaN or Inf, or real
@@ -248,11 +251,10 @@ def diagnose(
     checks.kind("features", features, Callable, type(None))
     given = {"real": real, "fake": fake} | ({} if train is None else {"train": train})
     sets = {name: _rows(name, x, features) for name, x in given.items()}
-    for name, x in sets.items():
-        if x.shape[1] != sets["real"].shape[1]:
-            raise ValueError(
-                f"{name} must be of the form of real; a sample has {x.shape[1]} numbers, {sets['real'].shape[1]} there."
-            )
+    forms = {name: list((given[name] if features is None else x).shape[1:]) for name, x in sets.items()}
+    for name, form in forms.items():
+        if form != forms["real"]:
+            raise ValueError(f"{name} must be of the form of real; a sample has shape {form}, {forms['real']} there.")
     if (sets["real"] == sets["real"][0]).all() and len(sets["real"]) > 1:
         raise ValueError(
             "real must hold different samples; all are the same (or features says so): no scale to judge by."
@@ -266,14 +268,17 @@ def diagnose(
     if size < LEAST or len(train) < LEAST:
         return Diagnosis("too few samples", None, (), (), facts)
     modes = find_modes(real, seed=seed)
+    if len(modes) == 1:  # or many more than are asked for at first, which takes as long again
+        modes = find_modes(real, most=MANY, seed=seed)
     facts["modes"] = len(modes)
-    cells = modes if len(modes) >= FEW else k_means(real, min(REGIONS, len(real.unique(dim=0))), seed=seed)
     # Copies are looked for in all of the training data. A real sample's own row there does not count.
     leans = _lean(real, train, own), _lean(fake, train, 0)
     scores = []
     for i in range(SPLITS):
         a, b = _drawn(len(real), 2 * size, seed, i).split(size)
         c = _drawn(len(fake), size, seed, i, 1)
+        # Regions are fitted to this half alone: centres near the other one's samples would make the fakes look misplaced.
+        cells = modes if len(modes) >= FEW else k_means(real[a], min(REGIONS, len(real[a].unique(dim=0))), seed=seed)
         scale = _Scale(real[a], modes, cells, leans[0][a])
         scores.append((scale.scores(real[b], leans[0][b]), scale.scores(fake[c], leans[1][c])))
     return _decide(scores, facts)
@@ -284,7 +289,7 @@ def _rows(name: str, x: Any, features: Callable[[Tensor], Tensor] | None) -> Ten
     if not isinstance(x, Tensor) or x.ndim < 2 or len(x) == 0 or x.is_complex():
         form = f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"{name} must be a tensor or NumPy array [n, ...] of n >= 1 samples; got {form}.")
-    rows = features(x) if features is not None else x.flatten(1).float() if not x.is_floating_point() else x.flatten(1)
+    rows = features(x) if features is not None else x.flatten(1).double() if not x.is_floating_point() else x.flatten(1)
     return checks.rows(f"features({name})" if features else name, rows).cpu()
 
 

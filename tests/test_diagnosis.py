@@ -145,6 +145,22 @@ def test_a_perfect_sampler_of_one_cloud_is_never_called_collapsed(seed, dim, n):
     assert told.verdict != "unequal modes" or told.confidence < 1
 
 
+@pytest.mark.parametrize(("dim", "n"), [(256, 200), (512, 400), (2_048, 400)])
+def test_a_perfect_sampler_of_many_dimensions_is_not_accused(dim, n):
+    # Regions fitted to the half that sets the reference, too, lay nearer to it than to any fresh samples.
+    real, fake = (torch.randn(n, dim, generator=gu.generator(dim, part)) for part in range(2))
+    assert gu.diagnose(real, fake).verdict in ("healthy", "too few samples")
+
+
+def test_one_of_many_modes_is_missed():
+    grid = gu.data.grid(side=7)  # 49 modes
+    real, fake = (grid.sample(4_000, gu.generator(part)) for part in range(2))
+    mode, _ = grid.nearest(fake)
+    told = gu.diagnose(real, fake[mode % 4 != 0])
+    assert told.verdict == "dropped modes" and told.facts["modes"] == 49
+    assert gu.diagnose(real, fake).verdict == "healthy"
+
+
 @given(counts=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 60)), min_size=1, max_size=5))
 def test_how_likely_a_count_is_agrees_with_scipy(counts):
     few, many = torch.tensor(counts, dtype=torch.float64).T
@@ -155,7 +171,12 @@ def test_how_likely_a_count_is_agrees_with_scipy(counts):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((REAL, FRESH[:, :1]), ValueError, "fake must be of the form of real; a sample has 1 numbers, 2 there"),
+        ((REAL, FRESH[:, :1]), ValueError, r"fake must be of the form of real; a sample has shape \[1\], \[2\]"),
+        (
+            (REAL.view(N, 2, 1), REAL.view(N, 1, 2)),
+            ValueError,
+            r"fake must be of the form of real.* \[1, 2\], \[2, 1\]",
+        ),
         ((REAL, FRESH.where(FRESH < 1, torch.nan)), ValueError, "fake holds .* NaN or Inf"),
         ((REAL.where(REAL < 1, torch.inf), FRESH), ValueError, "real holds .* NaN or Inf"),
         ((torch.ones(N, 2), FRESH), ValueError, "real must hold different samples"),
