@@ -90,3 +90,14 @@ def test_shifts_do_not_matter():
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("far", [2_000.0, 1e5])
+def test_distances_do_not_depend_on_where_the_origin_is(far):
+    x = torch.randn(300, 2, generator=gu.generator(0)).mul(8).round() / 8  # exact at this distance, too
+    at = x + far
+    assert torch.equal(at - far, x)
+    torch.testing.assert_close(gu.metrics.spread(at), gu.metrics.spread(x), rtol=1e-4, atol=0)
+    torch.testing.assert_close(gu.metrics.reach(at[:50], at[50:]), gu.metrics.reach(x[:50], x[50:]), rtol=1e-3, atol=0)
+    chosen = nearest_centre(at[20:], at[:20])
+    torch.testing.assert_close((x[20:] - x[chosen]).norm(dim=1), torch.cdist(x[20:], x[:20]).amin(1))

@@ -77,7 +77,8 @@ def nearest_centre(x: Tensor, centres: Tensor) -> Tensor:
     centres = checks.floats("centres", centres, None, None)
     if not isinstance(x, Tensor) or len(x):
         checks.floats("x", x, None, centres.shape[1])
-    return torch.cdist(x, centres).argmin(1)
+    middle = centres.mean(0)  # far from the origin cdist would lose what sets centres apart
+    return torch.cdist(x - middle, centres - middle).argmin(1)
 
 
 def _far_apart(x: Tensor, k: int, rng: torch.Generator) -> Tensor:

@@ -25,6 +25,7 @@ def spread(x: Tensor) -> Tensor:
         0.0
     """
     n = _rows(x, "x", least=2).shape[-2]
+    x = x - x.flatten(0, -2).mean(0)  # far from the origin cdist would lose what sets samples apart
     return torch.cdist(x, x).sum(dim=(-2, -1)) / (n * (n - 1))
 
 
@@ -40,8 +41,8 @@ def reach(x: Tensor, data: Tensor) -> Tensor:
         >>> gu.metrics.reach(torch.zeros(1, 1), torch.tensor([[1.0], [3.0]])).item()
         2.0
     """
-    x = _rows(x, "x")
-    return torch.cdist(checks.floats("data", data, None, x.shape[-1]), x).amin(dim=-1).mean(dim=-1)
+    middle = checks.floats("data", data, None, _rows(x, "x").shape[-1]).mean(0)
+    return torch.cdist(data - middle, x - middle).amin(dim=-1).mean(dim=-1)
 
 
 def _rows(x: Tensor, name: str, least: int = 1) -> Tensor:
