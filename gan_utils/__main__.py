@@ -43,7 +43,8 @@ def load(path: Path) -> Tensor:
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim < 2:
         form = f"{array.dtype} of shape {list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
         raise ValueError(f"{path} must hold numbers [n, ...], one row a sample; it holds {form}.")
-    return _scaled(array) if array.dtype == np.uint8 else torch.from_numpy(array.astype(np.float32, copy=False))
+    whole = array.dtype.kind in "iub" and array.dtype != np.uint8
+    return _scaled(array) if array.dtype == np.uint8 else torch.from_numpy(array.astype(float) if whole else array)
 
 
 def _folder(path: Path) -> np.ndarray:
@@ -56,7 +57,9 @@ def _folder(path: Path) -> np.ndarray:
     for file in files:
         try:
             with Image.open(file) as image:
-                images.append(np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")))
+                deep = image.mode.startswith("I;16")  # convert() would clip these
+                grey = np.asarray(image) >> 8 if deep else image.convert("L" if image.mode in ("1", "L") else "RGB")
+                images.append(np.asarray(grey, dtype=np.uint8))
         except OSError as error:
             raise ValueError(f"{file} cannot be read as an image ({error}).") from None
         if images[-1].shape != images[0].shape:

@@ -71,6 +71,17 @@ def test_folders_of_images_and_bytes(tmp_path):
         load(tmp_path / "pictures")
 
 
+def test_deep_greys_and_doubles_keep_what_they_hold(tmp_path):
+    (tmp_path / "deep").mkdir()
+    greys = np.array([[0, 256], [32_768, 65_535]], dtype=np.uint16)
+    Image.fromarray(greys).save(tmp_path / "deep" / "one.png")
+    assert ((load(tmp_path / "deep") + 1) * 127.5).round().flatten().tolist() == [0, 1, 128, 255]
+    stamps = 1.7e9 + np.arange(6.0).reshape(3, 2)  # float32 would make one number of them
+    for array in (stamps, stamps.astype(np.int64)):
+        np.save(tmp_path / "stamps.npy", array)
+        assert load(tmp_path / "stamps.npy").tolist() == stamps.tolist()
+
+
 def test_mnist_features_are_there_by_name(tmp_path, capsys):
     images = gu.data.mnist().images
     np.save(tmp_path / "real.npy", images[::10].numpy()[:, 0])
