@@ -52,9 +52,8 @@ def way(name: str, gan: gu.GAN, source: gu.Source, seeds: int, batch: int, devic
     how = {"seeds": seeds, "batch": batch, "device": device, "progress": False}
     run = gu.fit(gan, source, steps=BLOCK, compile=compiled, **how)
     advance = Advance(run)
-    if compiled:
-        advance.to(BLOCK + 1)  # compiles
-    step = advance.step or advance.eager
+    advance.to(BLOCK + 1)  # compiles, if it is to
+    step = advance.step
     block = tree_map(lambda t: t.to(run.device), draw(run))
     place = tree_map(lambda t: t[0].clone(), block)
     again = captured(step, run.state, place) if name == "graph" else partial(step, run.state, place)

@@ -164,6 +164,8 @@ class Functional:
             ) from error
         if not isinstance(template, nn.Module):
             raise TypeError(f"{role}() must return an nn.Module; it returned {type(template).__name__}.")
+        if template is self._build():
+            raise ValueError(f"{role}() must build a new module at each call; it returned the same one twice.")
         self.description = str(template)
         self.latent = getattr(template, "latent", None) or _first_width(template)
         self.convolutional = any(isinstance(part, nn.modules.conv._ConvNd) for part in template.modules())
@@ -178,7 +180,7 @@ class Functional:
         self.ages = [name for name in buffers if name.split(".")[-1] == _AGE]
 
     def _check(self, template: nn.Module) -> None:
-        if not any(True for _ in template.parameters()):
+        if not any(parameter.requires_grad for parameter in template.parameters()):
             raise ValueError(f"{self.role} has no parameters, so there is nothing to train.")
         if self.role == "D" and isinstance(end := _last(template), (nn.Sigmoid, nn.LogSigmoid)):
             raise ValueError(f"D must end in logits, which the losses take; leave out its last layer, {end}.")
@@ -189,7 +191,7 @@ class Functional:
             for parameter in trial.parameters():
                 parameter.fill_(torch.nan)
             _reset(trial)
-        missed = [name for name, parameter in trial.named_parameters() if parameter.isnan().any()]
+        missed = [name for name, weight in trial.named_parameters() if weight.requires_grad and weight.isnan().any()]
         if missed:
             raise ValueError(
                 f"{self.role} has parameters that no reset_parameters() sets ({', '.join(missed[:3])}), so they cannot be "
@@ -197,13 +199,17 @@ class Functional:
             )
 
     def draw(self) -> tuple[Tensors, Tensors]:
-        """Return fresh ``(params, buffers)``, drawn with torch's global generator as building the module would."""
+        """Return fresh ``(params, buffers)``, drawn with torch's global generator as building the module would.
+
+        A parameter that asks for no gradient stays as it is, beside the buffers.
+        """
         module = self._build()
+        held = {name: value.detach().clone() for name, value in module.named_parameters() if not value.requires_grad}
         if self._fresh:
             _reset(module)
-        params = {name: value.detach().clone() for name, value in module.named_parameters()}
+        params = {name: value.detach().clone() for name, value in module.named_parameters() if value.requires_grad}
         buffers = {name: value.detach().clone() for name, value in module.named_buffers()}
-        return params, {name: value for name, value in buffers.items() if name not in self._keys}
+        return params, {name: value for name, value in buffers.items() if name not in self._keys} | held
 
     def __call__(
         self,
@@ -236,6 +242,11 @@ class Functional:
         for part in self._seeded:
             part.calls = 0
         return params | _copies(buffers) | {name: torch.as_tensor(key, device=x.device) for name in self._keys}
+
+    def python_state(self) -> list[tuple[str, str, object]]:
+        """Return the numbers and words that modules keep beside their tensors, but for those of this package's that draw."""
+        parts = [(name, part) for name, part in self._train.named_modules() if not isinstance(part, Seeded)]
+        return [(n, key, v) for n, part in parts for key, v in vars(part).items() if isinstance(v, (int, float, str))]
 
     def older(self, buffers: Tensors) -> Tensors:
         """Return the buffers one step of training later: those that count steps have counted one more."""

@@ -106,9 +106,10 @@ def fit(
             (6,000 if D has at most 131,072 weights), and replays from 250 on. Without a working C++ compiler the run goes
             on eagerly, and the summary says so.
         log_every: steps between rows of the history; about 500 rows a seed by default.
-        callbacks: functions ``(step, run) -> {name: number or tensor [seeds]}``; the values become history columns.
+        callbacks: functions ``(step, run) -> {name: number or tensor [seeds]}``; the values become history columns. One
+            that returns None adds nothing.
         callback_every: steps between their calls; 20 calls by default.
-        frames: snapshots to keep, evenly spaced from step 0 to the last; needs at least 2.
+        frames: snapshots to keep, or a few more: evenly spaced from step 0 on, and the last step; needs at least 2.
         frame_size: samples in a snapshot.
         checkpoint: a file to save to and, if it exists, to resume from.
         checkpoint_every: steps between saves; ten saves by default.
@@ -156,6 +157,11 @@ def fit(
     )
     if checkpoint is not None and checks.path("checkpoint", checkpoint).exists():
         run.restore(checkpoint)
+        kept = {sample.shape[1] for sample in run.frame_samples}
+        if frames and kept - {frame_size}:
+            raise ValueError(
+                f"frame_size must stay {kept.pop()}, that of the snapshots in {checkpoint}; got {frame_size}."
+            )
         run.compiled = run.compiled if compile == "auto" else compile not in (False, "replay")
     events = [
         *_frame_events(run, steps, frames, frame_size),
@@ -242,7 +248,7 @@ def _try_network(role: str, network: Callable, params: dict, buffers: dict, x: T
     before = torch.random.get_rng_state()
     try:
         out = network(params, buffers, x)[0]
-    except (RuntimeError, IndexError, TypeError) as error:
+    except (RuntimeError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"{role} cannot take {fed}: {str(error).splitlines()[0]}") from error
     if not isinstance(out, Tensor):
         raise TypeError(f"{role} must return one tensor; it returned {type(out).__name__}.")
@@ -278,11 +284,12 @@ def _callback_events(run: Run, steps: int, callbacks: Sequence[Callback], every:
 
     def measure() -> None:
         for callback in callbacks:
-            for name, value in checks.kind("what one of callbacks returned", callback(run.step, run), Mapping).items():
+            said = callback(run.step, run)
+            for name, value in checks.kind("what one of callbacks returned", said or {}, Mapping).items():
                 if name in ("seed", "lr_g", "lr_d", "step", "diverged", *Logs._fields):
                     raise ValueError(f"a callback returned {name!r}, which is a column of the history already.")
                 values = torch.as_tensor(value, dtype=torch.float32).cpu().expand(len(run.seeds))
-                run.metrics.setdefault(name, {})[run.step] = values.clone()
+                run.metrics.setdefault(name, {})[run.step] = values.clone(memory_format=torch.contiguous_format)
 
     return [(max(1, steps // 20) if every is None else checks.integer("callback_every", every), measure)]
 
@@ -347,10 +354,7 @@ class Advance:
         self.run = run
         # Under vmap, convolutions become grouped convolutions, which are slow on a CPU; one member needs no vmap.
         self.together = len(run.seeds) > 1 and not (_convolutional(run.gan) and run.device.type == "cpu")
-        plain = partial(step, run.gan)
-        self.pure = vmap(plain) if self.together else plain
-        self.eager = _in_place(self.pure)
-        self.step = None if run.compiled or replay else self.eager
+        self.replay, self.step = replay, None
         self.block, self.noise = -1, None
 
     def to(self, stop: int) -> None:
@@ -361,6 +365,8 @@ class Advance:
             blocks = [draw_block(run.gan, run.source, seed, block, run.batch) for seed in run.seeds]
             self.block, self.noise = block, tree_map(lambda *b: torch.stack(b, dim=1).to(run.device), *blocks)
         part = tree_map(lambda t: t[first : first + stop - run.step], self.noise)
+        if self.step is None:
+            self._begin(tree_map(lambda t: t[0], part))
         if self.together:
             logs = self._steps(run.state, part)
         else:
@@ -374,21 +380,41 @@ class Advance:
         run.log_steps += [at[i] for i in kept]
         run.step = stop
 
+    def _begin(self, now: Batch) -> None:
+        """Settle, by a step that is thrown away, whether vmap can follow the networks, and whether Python counts in them."""
+        run, plain, before = self.run, partial(step, self.run.gan), self._python_state()
+        if self.together:
+            try:
+                vmap(plain)(run.state, now)
+            except Exception as error:  # if the recipe is at fault, a member by itself will show the traceback
+                self.together = False
+                said = str(error).splitlines() or [type(error).__name__]
+                run.note += f"; one member after the other, since vmap cannot follow the networks ({said[0][:80]})"
+        elif run.compiled or self.replay:
+            plain(_member(run.state, 0), Batch(*(t[0] for t in now)))
+        self.eager = _in_place(vmap(plain) if self.together else plain)
+        if self._python_state() != before:
+            run.compiled = self.replay = False
+            run.note += "; run eagerly, since a network keeps a count in Python, which no list of operations would see"
+        self.step = self._prepare if run.compiled or self.replay else self.eager
+
+    def _python_state(self) -> list[tuple]:
+        return self.run.gan.G.python_state() + self.run.gan.D.python_state()
+
     def _steps(self, state: State, noise: Batch) -> Tensor:
         logs = []
         for i in range(len(noise.key)):
-            now = Batch(*(part[i] for part in noise))
-            if self.step is None:
-                self._prepare(state, now)
-            logs.append(torch.stack(self.step(state, now), dim=-1))
+            logs.append(torch.stack(self.step(state, Batch(*(part[i] for part in noise))), dim=-1))
         return torch.stack(logs)
 
-    def _prepare(self, state: State, now: Batch) -> None:
+    def _prepare(self, state: State, now: Batch) -> Logs:
+        """Compile or list the step, and do it."""
         begin = time.perf_counter()
         self.step = self._compiled(state, now) if self.run.compiled else self._replayed(state, now)
         took = time.perf_counter() - begin
         self.run.compile_seconds += took
         self.run.seconds -= took  # _train counts the whole chunk
+        return self.step(state, now)
 
     def _replayed(self, state: State, now: Batch) -> Callable:
         """Return the step as a list of its operations: the same bits, without Python's and vmap's part of the work.

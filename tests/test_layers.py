@@ -99,7 +99,7 @@ def lines_of_code(path: Path) -> int:
 def test_the_package_stays_small():
     files = [path for path in ROOT.rglob("*.py") if not path.name.startswith("chapter")]
     lines = sum(map(lines_of_code, files))
-    assert lines < 3_970, f"{lines} lines of code without the chapters' exercise checks"
+    assert lines < 4_000, f"{lines} lines of code without the chapters' exercise checks"
 
 
 @pytest.mark.parametrize("module", ["gan_utils", *map(module_of, FILES)])

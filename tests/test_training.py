@@ -411,7 +411,7 @@ def test_a_replayed_run_has_the_bits_of_an_eager_one(monkeypatch, name, how):
     calls = []
     monkeypatch.setattr(training, "step", lambda *given: calls.append(1) or gu.step(*given))
     assert same(eager.state, train(gan, seeds=2, steps=steps, compile=how).state)
-    assert len(calls) == 2  # listed once, and run once to compare
+    assert len(calls) == 3  # tried once, listed once, and run once to compare
 
 
 class Counts(nn.Module):
@@ -442,6 +442,90 @@ def test_a_network_that_cannot_be_listed_runs_as_it_is(monkeypatch, kind, seeds)
     monkeypatch.setattr(Counts, "calls", 0)
     run = train(gu.GAN(gu.models.mlp(2, 4, 2), kind(), together=True), steps=20, seeds=seeds, compile="auto")
     assert Counts.calls >= 2 * 20 and not run.diverged.any()
+
+
+class CountsItself(nn.Module):
+    """A network that counts its calls, as one with a warm-up does."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.count = nn.Linear(2, 1), 0
+
+    def forward(self, x):
+        self.count += 1
+        return self.linear(x) * (10 if self.count > 30 else 1)
+
+
+@pytest.mark.parametrize("how", ["replay", True])
+def test_a_network_that_counts_in_python_runs_as_it_is(how):
+    gan = gu.GAN(gu.models.mlp(2, 4, 2), CountsItself, together=True)
+    run = train(gan, steps=40, compile=how)
+    assert "a network keeps a count in Python" in run.summary() and not run.compiled
+    assert gan.D._train.count >= 2 * 40  # once in D's turn and once in G's
+
+
+# --- networks of all kinds
+
+
+def spectral() -> nn.Module:
+    norm = nn.utils.parametrizations.spectral_norm  # vmap cannot follow it in training
+    return nn.Sequential(norm(nn.Linear(2, 8)), nn.ReLU(), norm(nn.Linear(8, 1)))
+
+
+@pytest.mark.parametrize("how", [False, "replay"])
+def test_members_go_one_by_one_where_vmap_cannot_follow(how):
+    gan = gu.GAN(gu.models.mlp(2, 8, 2), spectral)
+    together = train(gan, seeds=[3, 5], steps=12, compile=how)
+    assert "one member after the other, since vmap cannot follow" in together.summary()
+    alone = train(gan, seeds=[5], steps=12, compile=how)
+    assert same(member(together, 1), member(alone, 0)) and "vmap" not in alone.summary()
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_what_asks_for_no_gradient_is_neither_drawn_nor_trained(built):
+    D = gu.models.mlp(2, 8, 1)
+    D[1].weight.requires_grad_(False).fill_(0.5)
+    gan = gu.GAN(gu.models.mlp(2, 8, 2), (lambda: gu.models.mlp(2, 8, 1)) if not built else D)
+    run = train(gan, seeds=2, steps=10)
+    if built:
+        assert (run.state.D.buffers["1.weight"] == 0.5).all() and "1.weight" not in run.state.D.params
+        assert not torch.equal(
+            run.state.D.params["1.bias"], torch.stack([gan.init(s).D.params["1.bias"] for s in (0, 1)])
+        )
+    else:
+        assert "1.weight" in run.state.D.params
+    with pytest.raises(ValueError, match="D has no parameters"):
+        gu.GAN(gu.models.mlp(2, 8, 2), nn.Linear(2, 1).requires_grad_(False))
+
+
+def test_a_builder_must_build():
+    D = nn.Linear(2, 1)
+    with pytest.raises(ValueError, match=r"D\(\) must build a new module at each call"):
+        gu.GAN(gu.models.mlp(2, 8, 2), lambda: D)
+
+
+def test_a_batch_that_a_network_cannot_take_is_named():
+    G = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    with pytest.raises(ValueError, match=r"G cannot take latents .* more than 1 value"):
+        train(gu.GAN(G, gu.models.mlp(2, 8, 1)), batch=1)
+
+
+# --- callbacks and snapshots
+
+
+def test_one_seed_with_a_measure_is_saved_and_resumed(tmp_path):
+    options = {"callbacks": [lambda step, run: {"m": float(step)}, lambda step, run: None], "callback_every": 5}
+    whole = train(steps=20, **options)
+    train(steps=10, checkpoint=tmp_path / "run", **options)
+    resumed = train(steps=20, checkpoint=tmp_path / "run", **options)
+    assert same(whole.state, resumed.state)
+    assert resumed.history.dropna().m.tolist() == whole.history.dropna().m.tolist() == [5, 10, 15, 20]
+
+
+def test_snapshots_of_another_size_are_refused_before_training(tmp_path):
+    train(steps=10, frames=3, frame_size=16, checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match=r"frame_size must stay 16, .* got 32"):
+        train(steps=20, frames=3, frame_size=32, checkpoint=tmp_path / "run")
 
 
 # --- no compiler
