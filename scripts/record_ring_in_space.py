@@ -5,7 +5,7 @@ zoo, with their networks for points (only the outermost layers grow with d) and 
 the matrix products of 5,000 steps of the plain GAN pay for in that dimension. Writes book/recorded/ring_in_space.json (over
 the steps, what the samples of each seed cover, and how steep D is at data and fakes; the first losses; how it was made)
 after every run: what is in it is not made again. Two runs at a time, one thread each. ``--dims 2 784`` and
-``--only r1 r1-r2`` record these.
+``--only r1 r1-r2`` record these; ``--times 0.2`` multiplies the learning rate of both players.
 """
 
 from __future__ import annotations
@@ -61,7 +61,17 @@ def steps_of(name: str, dim: int) -> tuple[float, int]:
     return cost / unit, LOOKS * round(STEPS * unit / cost / LOOKS)
 
 
-def train(name: str, dim: int) -> dict[str, Any]:
+def key(name: str, dim: int, times: float = 1.0) -> str:
+    """Return what a run is called in the record."""
+    return f"{name} in {dim}" + (f", rate x{times:g}" if times != 1 else "")
+
+
+def build(name: str, dim: int, times: float = 1.0) -> gu.GAN:
+    """Return the recipe of the zoo on its networks for points, with a multiple of their learning rate."""
+    return gu.zoo.build(name, ring(dim), lr=times * gu.zoo.Networks((dim,)).lr)
+
+
+def train(name: str, dim: int, times: float = 1.0) -> dict[str, Any]:
     """Train one recipe in one dimension and return the outcome, each list a look of all seeds."""
     torch.set_num_threads(1)
     source, (cost, steps), begin = ring(dim), steps_of(name, dim), time.process_time()
@@ -70,12 +80,12 @@ def train(name: str, dim: int) -> dict[str, Any]:
     def look(step: int, run: gu.Run) -> dict[str, torch.Tensor]:
         found = gu.metrics.mode_coverage(run.sample(SAMPLES), source, within=reach(dim))
         seen = {field: rounded(getattr(found, field)) for field in ("modes", "fair", "good")}
-        for key, values in ({"step": step} | seen | slopes(run, SLOPES)).items():
-            looks[key].append(values)
+        for what, values in ({"step": step} | seen | slopes(run, SLOPES)).items():
+            looks[what].append(values)
         return {}
 
     run = gu.fit(
-        gu.zoo.build(name, source),
+        build(name, dim, times),
         source,
         steps=steps,
         seeds=SEEDS,
@@ -90,6 +100,7 @@ def train(name: str, dim: int) -> dict[str, Any]:
     return {
         "name": name,
         "dim": dim,
+        "times": times,
         "seeds": list(run.seeds),
         "steps": steps,
         "cost": float(f"{cost:.3g}"),
@@ -108,7 +119,7 @@ def train(name: str, dim: int) -> dict[str, Any]:
 def write(path: Path, record: dict[str, Any]) -> None:
     """Write the record, a line a run."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(run)}" for key, run in sorted(record.items()))
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(run)}" for name, run in sorted(record.items()))
     path.write_text(f"{{\n{lines}\n}}\n", "utf-8")
 
 
@@ -116,18 +127,21 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dims", nargs="*", type=int, default=DIMS)
     parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES, metavar="RECIPE")
+    parser.add_argument("--times", nargs="*", type=float, default=[1.0], metavar="FACTOR")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args(argv)
     made = provenance(__file__, [Path(word).name if word.count("/") else word for word in argv])
     record = json.loads(args.out.read_text("utf-8")) if args.out.exists() else {}
-    todo = [(name, dim) for dim in args.dims for name in args.only if f"{name} in {dim}" not in record]
+    every = [(name, dim, times) for times in args.times for dim in args.dims for name in args.only]
+    todo = [one for one in every if key(*one) not in record]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(train, name, dim) for name, dim in todo]):
+        for done in as_completed([pool.submit(train, *one) for one in todo]):
             run = done.result()
-            record[f"{run['name']} in {run['dim']}"] = run | {"made": made}
+            name = key(run["name"], run["dim"], run["times"])
+            record[name] = run | {"made": made}
             write(args.out, record)
-            last = {key: run["looks"][key][-1] for key in ("fair", "good", "at_fakes")}
-            print(f"{run['name']} in {run['dim']}: {last}, {run['cpu_seconds']} s", flush=True)
+            last = {what: run["looks"][what][-1] for what in ("fair", "good", "at_fakes")}
+            print(f"{name}: {last}, {run['cpu_seconds']} s", flush=True)
 
 
 if __name__ == "__main__":
