@@ -164,8 +164,9 @@ class Functional:
             ) from error
         if not isinstance(template, nn.Module):
             raise TypeError(f"{role}() must return an nn.Module; it returned {type(template).__name__}.")
-        if template is self._build():
-            raise ValueError(f"{role}() must build a new module at each call; it returned the same one twice.")
+        with torch.random.fork_rng(devices=[]):  # the second module is not kept, and shall not be felt
+            if not self._fresh and template is network():
+                raise ValueError(f"{role}() must build a new module at each call; it returned the same one twice.")
         self.description = str(template)
         self.latent = getattr(template, "latent", None) or _first_width(template)
         self.convolutional = any(isinstance(part, nn.modules.conv._ConvNd) for part in template.modules())

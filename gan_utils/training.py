@@ -285,7 +285,8 @@ def _callback_events(run: Run, steps: int, callbacks: Sequence[Callback], every:
     def measure() -> None:
         for callback in callbacks:
             said = callback(run.step, run)
-            for name, value in checks.kind("what one of callbacks returned", said or {}, Mapping).items():
+            said = {} if said is None else checks.kind("what one of callbacks returned", said, Mapping)
+            for name, value in said.items():
                 if name in ("seed", "lr_g", "lr_d", "step", "diverged", *Logs._fields):
                     raise ValueError(f"a callback returned {name!r}, which is a column of the history already.")
                 values = torch.as_tensor(value, dtype=torch.float32).cpu().expand(len(run.seeds))
@@ -388,8 +389,7 @@ class Advance:
                 vmap(plain)(run.state, now)
             except Exception as error:  # if the recipe is at fault, a member by itself will show the traceback
                 self.together = False
-                said = str(error).splitlines() or [type(error).__name__]
-                run.note += f"; one member after the other, since vmap cannot follow the networks ({said[0][:80]})"
+                run.note += f"; one member after the other, since vmap cannot follow them ({type(error).__name__})"
         elif run.compiled or self.replay:
             plain(_member(run.state, 0), Batch(*(t[0] for t in now)))
         self.eager = _in_place(vmap(plain) if self.together else plain)

@@ -502,6 +502,18 @@ def test_a_builder_must_build():
     D = nn.Linear(2, 1)
     with pytest.raises(ValueError, match=r"D\(\) must build a new module at each call"):
         gu.GAN(gu.models.mlp(2, 8, 2), lambda: D)
+    torch.manual_seed(0)
+    gu.GAN(gu.models.mlp(2, 8, 2), lambda: gu.models.mlp(2, 8, 1))
+    drawn = torch.rand(3)
+    torch.manual_seed(0)
+    gu.models.mlp(2, 8, 2), gu.models.mlp(2, 8, 1)
+    assert torch.equal(drawn, torch.rand(3))  # each network was built once, as far as torch's generator knows
+
+
+@pytest.mark.parametrize("said", [[], 0, "modes"])
+def test_a_measure_that_is_no_mapping_is_named(said):
+    with pytest.raises(TypeError, match="what one of callbacks returned must be a Mapping"):
+        train(steps=10, callbacks=[lambda step, run: said], callback_every=5)
 
 
 def test_a_batch_that_a_network_cannot_take_is_named():
