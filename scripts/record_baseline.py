@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from recording import ROOT, grey, provenance, rounded, slopes
+from recording import ROOT, first_losses, grey, provenance, rounded, slopes
 
 import gan_utils as gu
 from gan_utils import benchmark
@@ -103,7 +103,6 @@ def train(name: str, seeds: int | list[int] = SEEDS) -> tuple[dict[str, Any], np
         checkpoint=Path(tempfile.gettempdir(), f"baseline-mnist-{mark}-{seeds}-{steps}.safetensors"),
     )
     looks = {key: [rounded(row) for row in run.metrics[key].values()] for key in ("good", "reverse_kl")}
-    first = run.history.query("step <= 30").pivot(index="seed", columns="step", values="d_loss")
     outcome = {
         "seeds": list(run.seeds),
         "steps": steps,
@@ -113,10 +112,7 @@ def train(name: str, seeds: int | list[int] = SEEDS) -> tuple[dict[str, Any], np
         "last": covered(run.sample(AT_LAST, ema=False)),
         "slope": slopes(run, LOOKED),
         "diverged": run.diverged.tolist(),
-        "first_losses": {
-            "step": [int(s) for s in first.columns],
-            "d_loss": [rounded(torch.tensor(r)) for r in first.values],
-        },
+        "first_losses": first_losses(run),
         "cpu_seconds": round(time.process_time() - begin),
         "recipe": run.describe(),
     }

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recording import ROOT, provenance, rounded, slopes
+from recording import ROOT, first_losses, provenance, rounded, slopes
 
 import gan_utils as gu
 from gan_utils import benchmark
@@ -96,7 +96,6 @@ def train(name: str, dim: int, times: float = 1.0) -> dict[str, Any]:
         callback_every=steps // LOOKS,
         progress=False,
     )
-    first = run.history.query("step <= 30").pivot(index="seed", columns="step", values="d_loss")
     return {
         "name": name,
         "dim": dim,
@@ -107,10 +106,7 @@ def train(name: str, dim: int, times: float = 1.0) -> dict[str, Any]:
         "within": reach(dim),
         "looks": looks,
         "diverged": run.diverged.tolist(),
-        "first_losses": {
-            "step": [int(step) for step in first.columns],
-            "d_loss": [rounded(torch.tensor(row)) for row in first.values],
-        },
+        "first_losses": first_losses(run),
         "cpu_seconds": round(time.process_time() - begin),
         "recipe": run.describe(),
     }

@@ -75,6 +75,13 @@ def rounded(values: torch.Tensor) -> list[float | None]:
     return [float(f"{v:.4g}") if math.isfinite(v) else None for v in values.double().tolist()]
 
 
+def first_losses(run: Run) -> dict[str, list[Any]]:
+    """Return D's losses at the logged steps up to 30, each row a seed: what a test makes again."""
+    first = run.history.query("step <= 30").pivot(index="seed", columns="step", values="d_loss")
+    rows = [rounded(torch.tensor(row)) for row in first.values]
+    return {"step": [int(step) for step in first.columns], "d_loss": rows}
+
+
 def slopes(run: Run, n: int) -> dict[str, list[float | None]]:
     """Return the mean slope of each member's D at n data and at n fakes of its last generator."""
     real, fakes, D = run.source.sample(n, runtime.generator(99)), run.sample(n, ema=False), run.gan.D
