@@ -1,6 +1,6 @@
 """Record chapter 19's ring in many dimensions: ``python scripts/record_ring_in_space.py``.
 
-The ring of eight, turned at random into a plane of d dimensions, with the same noise in every direction. Six recipes of the
+The ring of eight in a space of d dimensions, its plane turned at random, the same noise in every direction. Six recipes of the
 zoo, with their networks for points (only the outermost layers grow with d) and equal compute: each gets the steps that
 the matrix products of 5,000 steps of the plain GAN pay for in that dimension. Writes book/recorded/ring_in_space.json (over
 the steps, what the samples of each seed cover, and how steep D is at data and fakes; the first losses; how it was made)
@@ -35,7 +35,7 @@ LOOKS, SAMPLES, SLOPES = 10, 2_500, 250  # measurements; samples in each; sample
 
 
 def ring(dim: int) -> gu.data.Mixture:
-    """Return the ring in a plane of ``dim`` dimensions; no coordinate is special."""
+    """Return the ring in a space of ``dim`` dimensions, in a plane for which no coordinate is special."""
     flat = gu.data.ring()
     turned = torch.linalg.qr(torch.randn(dim, dim, generator=gu.generator(0, dim)).double()).Q[:, :2].float()
     return gu.data.Mixture(flat.means @ turned.T, flat.std[0].item(), name="ring_in_space")
