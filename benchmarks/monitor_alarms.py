@@ -254,18 +254,20 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the cases to; others in it are kept")
     arguments = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n\n{HEAD}", flush=True)
+    command = ["python", "benchmarks/monitor_alarms.py", "--only"]
+    # Asked for before anything runs: the folder may move on, and the first case that is written changes it.
+    made = gu.benchmark.provenance(command)
     for name in arguments.only:
-        # Asked for before the case runs: the folder may move on.
-        made = gu.benchmark.provenance(["python", "benchmarks/monitor_alarms.py", "--only", name])
         begin, case = time.process_time(), CASES[name]
         seeds = range(arguments.first, arguments.first + (arguments.seeds or case.seeds))
         runs = run_ensemble(case, seeds) if case.fit else [run_by_hand(case, seed) for seed in seeds]
         found = summary(case, runs)
         print(line(name, found), flush=True)
         if arguments.json:
-            made |= {"threads": torch.get_num_threads(), "cpu_seconds": round(time.process_time() - begin)}
+            spent = {"threads": torch.get_num_threads(), "cpu_seconds": round(time.process_time() - begin)}
             kept = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
-            kept[name] = {"provenance": made, "case": case._asdict(), "summary": found, "runs": runs}
+            own = made | spent | {"command": " ".join([*command, name])}
+            kept[name] = {"provenance": own, "case": case._asdict(), "summary": found, "runs": runs}
             arguments.json.write_text(json.dumps(kept, sort_keys=True) + "\n")
 
 
