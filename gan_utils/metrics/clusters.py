@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import torch
+from scipy.cluster.hierarchy import fcluster, ward
+from sklearn.cluster import KMeans
 from torch import Tensor
 
 from gan_utils import checks, runtime
@@ -17,9 +19,9 @@ LEAST = 10  # points of each half that a mode must have on average
 
 
 def k_means(x: Tensor, k: int, *, seed: int = 0) -> Tensor:
-    """Return k centres ``[k, d]`` of points ``[n, d]``: Lloyd's algorithm from greedy k-means++ (Arthur & Vassilvitskii, 2007).
+    """Return k centres ``[k, d]`` of points ``[n, d]``: scikit-learn's, by Lloyd's algorithm.
 
-    ValueError for fewer different points than k.
+    It starts once from greedy k-means++ (Arthur & Vassilvitskii, 2007). ValueError for fewer different points than k.
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0], [10.0], [12.0]])
@@ -27,10 +29,11 @@ def k_means(x: Tensor, k: int, *, seed: int = 0) -> Tensor:
         [0.5, 11.0]
     """
     x, k = checks.rows("x", x), checks.integer("k", k)
-    seeds = _far_apart(x, k, runtime.generator(seed))
-    if len(seeds) < k:
-        raise ValueError(f"x must hold at least k = {k} different points; got {len(seeds)}.")
-    return _lloyd(x, seeds)
+    different = len(x.unique(dim=0))
+    if different < k:
+        raise ValueError(f"x must hold at least k = {k} different points; got {different}.")
+    draw = int(torch.randint(2**31, (), generator=runtime.generator(seed)))
+    return _fitted(KMeans(k, n_init=1, random_state=draw), x)
 
 
 def find_modes(x: Tensor, *, most: int = 40, strength: float = 0.8, seed: int = 0) -> Tensor:
@@ -38,9 +41,10 @@ def find_modes(x: Tensor, *, most: int = 40, strength: float = 0.8, seed: int = 
 
     Prediction strength (Tibshirani & Walther, 2005): halve the points, find k clusters in either half, and ask how often
     two points that are together by their own half's clusters are so by the other's, in the worst cluster. Modes that are
-    there are found twice; clusters that k-means merely draws are not. Takes the largest k <= ``most`` whose strength is at
-    least ``strength`` (0.8 to 0.9 in the paper) in each of three halvings, and whose neighbours have a valley between them.
-    Looks at 2,000 points, and at k up to a twentieth of them. Classes that overlap, as MNIST's do in pixels, are not found.
+    there are found twice; clusters that are merely drawn are not. (Ward's method draws them here; k-means refines the last.)
+    Takes the largest k <= ``most`` whose strength is at least ``strength`` (0.8 to 0.9 in the paper) in each of three
+    halvings, and whose neighbours have a valley between them. Looks at 2,000 points, and at k up to a twentieth of them.
+    Classes that overlap, as MNIST's do in pixels, are not found.
 
     Example:
         >>> len(gu.metrics.find_modes(gu.data.ring(modes=5).sample(500, gu.generator(0))))
@@ -54,10 +58,10 @@ def find_modes(x: Tensor, *, most: int = 40, strength: float = 0.8, seed: int = 
     most = min(most, len(x) // 2 // LEAST)
     if most < 2 or (x == x[0]).all():
         return x.mean(0, keepdim=True)
-    splits = [_Split(flat, 2 * most, rng) for _ in range(SPLITS)]
+    splits = [_Split(flat, rng) for _ in range(SPLITS)]
     for k in range(most, 1, -1):
         if all(split.strength(k) >= strength for split in splits):
-            centres = _lloyd(flat, splits[0].trees[0][k])
+            centres = _fitted(KMeans(k, init=splits[0].centres(0, k).numpy(), n_init=1), flat)
             if _apart(flat, centres):
                 cell = nearest_centre(flat, centres)
                 return torch.stack([x[cell == c].mean(0) for c in range(k)])
@@ -81,65 +85,31 @@ def nearest_centre(x: Tensor, centres: Tensor) -> Tensor:
     return torch.cdist(x - middle, centres - middle).argmin(1)
 
 
-def _far_apart(x: Tensor, k: int, rng: torch.Generator) -> Tensor:
-    """Return up to k of the points, each far from those before; the first j of them serve for j clusters.
-
-    The best of eight candidates is taken: with one, clusters are missed (of the ring's eight modes in 4 of 8 seeds).
-    """
-    centres = x[torch.randint(len(x), (1,), generator=rng).to(x.device)]
-    far = (x - centres).square().sum(1)
-    while len(centres) < k and (far > 0).any():
-        tried = x[torch.multinomial(far.cpu(), 8, replacement=True, generator=rng).to(x.device)]
-        left = torch.cdist(x, tried, compute_mode=EXACT).square().minimum(far[:, None])
-        best = int(left.sum(0).argmin())
-        centres, far = torch.cat([centres, tried[best, None]]), left[:, best]
-    return centres
-
-
-def _lloyd(x: Tensor, centres: Tensor, steps: int = 100) -> Tensor:
-    for _ in range(steps):
-        cell = nearest_centre(x, centres)
-        count = torch.bincount(cell, minlength=len(centres))[:, None]
-        moved = torch.where(count > 0, torch.zeros_like(centres).index_add_(0, cell, x) / count, centres)
-        if torch.equal(moved, centres):
-            break
-        centres = moved
-    return centres
-
-
-def _merged(x: Tensor, k: int, rng: torch.Generator) -> dict[int, Tensor]:
-    """Return centres of 1 to k clusters: k small ones, and the two whose union costs least made one, again and again.
-
-    Ward's method (1963). Unlike k-means from scratch it does not miss a mode for an unlucky start.
-    """
-    centres = _lloyd(x, _far_apart(x, k, rng))
-    size = torch.bincount(nearest_centre(x, centres), minlength=len(centres)).double()
-    centres, size = centres[size > 0], size[size > 0]
-    tree = {len(centres): centres}
-    while len(centres) > 1:
-        cost = torch.cdist(centres, centres, compute_mode=EXACT).square() / (1 / size[:, None] + 1 / size)
-        i, j = divmod(int(cost.fill_diagonal_(torch.inf).argmin()), len(centres))
-        middle = (size[i] * centres[i] + size[j] * centres[j]) / (size[i] + size[j])
-        rest = [c for c in range(len(centres)) if c not in (i, j)]
-        centres = torch.cat([centres[rest], middle[None]])
-        size = torch.cat([size[rest], (size[i] + size[j])[None]])
-        tree[len(centres)] = centres
-    return tree
+def _fitted(start: KMeans, x: Tensor) -> Tensor:
+    return torch.from_numpy(start.fit(x.cpu().numpy()).cluster_centers_).to(x.device)
 
 
 class _Split:
-    """Two random halves of the points, each with its clusters of every number."""
+    """Two random halves of the points, each with its clusters of every number.
 
-    def __init__(self, x: Tensor, k: int, rng: torch.Generator) -> None:
+    By Ward's method (1963), which merges from single points on: unlike k-means it does not miss a mode for an unlucky start.
+    """
+
+    def __init__(self, x: Tensor, rng: torch.Generator) -> None:
         order = torch.randperm(len(x), generator=rng)
         self.halves = x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
-        self.trees = [_merged(half, k, rng) for half in self.halves]
+        self.trees = [ward(half.numpy()) for half in self.halves]
+
+    def centres(self, i: int, k: int) -> Tensor:
+        """Return the middles of the i-th half's k clusters; of fewer, where it has fewer different points."""
+        cell = torch.from_numpy(fcluster(self.trees[i], k, "maxclust"))
+        return torch.stack([self.halves[i][cell == c].mean(0) for c in range(1, int(cell.max()) + 1)])
 
     def strength(self, k: int) -> float:
         """Return how often points that are together by their own half's clusters are so by the other's."""
-        if any(k not in tree for tree in self.trees):
-            return 0.0  # too few different points for k clusters
-        a, b = (_lloyd(half, tree[k]) for half, tree in zip(self.halves, self.trees, strict=True))
+        a, b = self.centres(0, k), self.centres(1, k)
+        if len(a) < k or len(b) < k:
+            return 0.0
         return min(_agreement(self.halves[0], a, b), _agreement(self.halves[1], b, a))
 
 
