@@ -12,7 +12,7 @@ tutorial trains one seed at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from measuring import Steps, begin, head, in_turns, matmul_rate, options, package_steps, row, spread, write
 from tutorial_loops import mnist_loop, ring_loop, wgan_gp_loop
@@ -90,6 +90,8 @@ def rows(rounds: int, quick: bool = False) -> Iterator[Row]:
     yield compare("WGAN-GP ring, 8 seeds", 6, theirs, gp, ring, seeds=8, batch=128, rounds=rounds, n=50)
     theirs = mnist_loop(64)
     yield compare("MNIST reference, 1 seed", 3, theirs, reference, mnist, seeds=1, batch=64, rounds=rounds, n=50)
+    theirs, reused = mnist_loop(64), replace(reference, play="reusing")  # the tutorial makes new fakes for G's turn
+    yield compare("the same, fakes reused", 3, theirs, reused, mnist, seeds=1, batch=64, rounds=rounds, n=50)
     listed = {"rounds": rounds, "compiled": False, "replay": True}
     yield compare("ring, replayed", None, ring_loop(64, 128), plain, ring, seeds=8, batch=128, n=200, **listed)
     yield compare("WGAN-GP ring, replayed", None, wgan_gp_loop(64, 128), gp, ring, seeds=8, batch=128, n=50, **listed)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.func import grad, grad_and_value
+from torch.utils._pytree import tree_map
 
 from gan_utils import checks, losses, optim
 from gan_utils.functional import Functional, Tensors
@@ -25,7 +26,7 @@ from gan_utils.penalties import Penalty
 from gan_utils.terms import Term, View
 
 __all__ = [
-    "GAN", "PLAYS", "Batch", "Logs", "Player", "State", "alternating", "consensus", "extragradient", "pairs",
+    "GAN", "PLAYS", "Batch", "Logs", "Player", "State", "alternating", "consensus", "extragradient", "pairs", "reusing",
     "simultaneous", "step", "unrolled",
 ]  # fmt: skip
 
@@ -67,6 +68,7 @@ class Logs(NamedTuple):
 
 
 Rule = Callable[["GAN", State, Batch], tuple[State, Logs]]
+Shown = tuple[Tensor, Tensor, Tensor, Tensors] | tuple[()]  # see _shown; empty where G has not yet been asked
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class GAN:
         penalties: :class:`~gan_utils.penalties.Penalty` values, added to D's loss.
         opt_g, opt_d: optimisers; Adam with lr 1e-3 and betas (0.5, 0.999) unless given.
         d_steps: updates of D for each update of G.
-        play: how the two move: a name of :data:`PLAYS` or a rule such as ``consensus(10.0)``.
+        play: how the two move: a name of :data:`PLAYS` (``"reusing"`` is faster than the usual ``"alternating"``) or a rule
+            such as ``consensus(10.0)``.
         ema: decay of the moving average of G's parameters, 0 for none; 0.999 is usual.
         latent: Z, the length of a latent; by default G's attribute ``latent`` or its first layer's width.
         terms: what G minimises beside its loss: :class:`~gan_utils.terms.Term` values.
@@ -233,10 +236,10 @@ def d_objective(
 
 
 def g_objective(
-    params: Tensors, gan: GAN, buffers: Tensors, D: Player, real: Tensor, z: Tensor, key: Tensor
+    params: Tensors, gan: GAN, buffers: Tensors, D: Player, real: Tensor, z: Tensor, key: Tensor, shown: Shown = ()
 ) -> tuple[Tensor, tuple[Tensors, Tensors]]:
     """What G minimises: its loss on fresh fakes, averaged over the batch, and its terms. Few losses look at ``real``."""
-    sample, fake, real, buffers = _shown(gan, params, buffers, real, z, key + 4)
+    sample, fake, real, buffers = shown or _shown(gan, params, buffers, real, z, key + 4)
     on_fake, d_buffers = gan.D(D.params, D.buffers, fake, key + 5)
     loss = gan.loss.g(_logits(on_fake), lambda: _logits(gan.D(D.params, D.buffers, real, key + 6)[0])).mean()
     features = partial(gan.D.features, D.params, D.buffers, key=key + 5)
@@ -246,9 +249,7 @@ def g_objective(
     return loss, (buffers, d_buffers)
 
 
-def _shown(
-    gan: GAN, params: Tensors, buffers: Tensors, x: Tensor, z: Tensor, key: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensors]:
+def _shown(gan: GAN, params: Tensors, buffers: Tensors, x: Tensor, z: Tensor, key: Tensor) -> Shown:
     """Return G's sample, the fake and the real that D judges (the same and ``x``, or pairs), and G's buffers."""
     sample, buffers = gan.G(params, buffers, z, key)
     if not gan.joint:
@@ -268,10 +269,10 @@ class _Turn(NamedTuple):
     fake: Tensor | None = None
 
 
-def _d_turn(gan: GAN, s: State, b: Batch, i: int) -> tuple[State, _Turn]:
+def _d_turn(gan: GAN, s: State, b: Batch, i: int, shown: Shown = ()) -> tuple[State, _Turn]:
     """D's gradient on its i-th batch; the state comes back with new buffers but no parameter moved."""
     key = b.key + 8 * i
-    _, fake, real, g_buffers = _shown(gan, s.G.params, s.G.buffers, b.x[i], b.z[i], key)
+    _, fake, real, g_buffers = shown or _shown(gan, s.G.params, s.G.buffers, b.x[i], b.z[i], key)
     if gan.replay:
         fake, pool = gan.replay.swap(s.memory["fakes"], fake, key)
         s = s._replace(memory={"fakes": pool})
@@ -309,6 +310,11 @@ def _train_d(gan: GAN, s: State, b: Batch, turns: int) -> tuple[State, _Turn | N
     return s, turn
 
 
+def _last(gan: GAN, b: Batch) -> Batch:
+    """Return a batch for one turn of D: on G's latents, and on the last real samples."""
+    return Batch(b.x[-1:], b.z[-1:], b.noise[-1:], b.key + 8 * (gan.d_steps - 1))
+
+
 def _report(d: _Turn, g: _Turn) -> Logs:
     return Logs(d.loss, g.loss, d.real, d.fake)
 
@@ -318,6 +324,25 @@ def alternating(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
     s, d = _train_d(gan, s, b, gan.d_steps)
     s, g = _g_turn(gan, s, b)
     return s._replace(G=_move(s.G, gan.opt_g, g.grads)), _report(d, g)
+
+
+def reusing(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
+    """Alternating play in which G answers the very fakes that D has just moved on: a pass through G less.
+
+    As PyTorch's DCGAN example does it. What D has learnt of these fakes alone is then part of what G is told.
+    """
+    s, _ = _train_d(gan, s, b, gan.d_steps - 1)
+    last = _last(gan, b)
+
+    def value(params: Tensors) -> tuple[Tensor, tuple[State, _Turn]]:
+        shown = _shown(gan, params, s.G.buffers, last.x[0], last.z[0], last.key)
+        new, d = _d_turn(gan, s, last, 0, tree_map(Tensor.detach, shown))
+        new = new._replace(D=_move(new.D, gan.opt_d, d.grads))
+        loss, (_, d_buffers) = g_objective(params, gan, s.G.buffers, new.D, last.x[0], last.z[0], last.key, shown)
+        return loss, (new._replace(D=new.D._replace(buffers=d_buffers)), d)
+
+    grads, (loss, (s, d)) = grad_and_value(value, has_aux=True)(s.G.params)
+    return s._replace(G=_move(s.G, gan.opt_g, grads)), _report(d, _Turn(grads, loss))
 
 
 def _both(gan: GAN, s: State, b: Batch) -> tuple[State, _Turn, _Turn]:
@@ -380,7 +405,7 @@ def unrolled(k: int = 5, through: bool = True) -> Rule:
 
     def play(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
         s, d = _train_d(gan, s, b, gan.d_steps)
-        last = Batch(b.x[-1:], b.z[-1:], b.noise[-1:], b.key + 8 * (gan.d_steps - 1))
+        last = _last(gan, b)
 
         def foresee(g_params: Tensors) -> Player:
             ahead = s._replace(G=s.G._replace(params=g_params))
@@ -400,4 +425,4 @@ def unrolled(k: int = 5, through: bool = True) -> Rule:
 
 
 #: The rules of play that need no setting, by name. :func:`consensus` and :func:`unrolled` take some and give further ones.
-PLAYS: dict[str, Rule] = {"alternating": alternating, "simultaneous": simultaneous, "extragradient": extragradient}
+PLAYS: dict[str, Rule] = {rule.__name__: rule for rule in (alternating, reusing, simultaneous, extragradient)}

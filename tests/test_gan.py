@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -202,7 +203,7 @@ def by_hand(rule: str, steps: int, h: float = 0.25, gamma: float = 0.7) -> tuple
     # D minimises theta psi (its gradient: theta), G minimises -theta psi (its gradient: -psi).
     theta = psi = 1.0
     for _ in range(steps):
-        if rule == "alternating":
+        if rule in ("alternating", "reusing"):  # this game has no noise
             psi -= h * theta
             theta += h * psi
         elif rule == "simultaneous":
@@ -215,11 +216,34 @@ def by_hand(rule: str, steps: int, h: float = 0.25, gamma: float = 0.7) -> tuple
     return theta, psi
 
 
-@pytest.mark.parametrize("rule", ["alternating", "simultaneous", "extragradient", "consensus"])
+@pytest.mark.parametrize("rule", [*PLAYS, "consensus"])
 def test_rules_of_play_on_the_bilinear_game(rule):
     gan = bilinear(gu.consensus(0.7) if rule == "consensus" else rule)
     for steps in (1, 2, 25):
         assert play_on(gan, steps) == pytest.approx(by_hand(rule, steps), rel=1e-10, abs=1e-12)
+
+
+def families():
+    G, D = nets()
+    pair = gu.models.WithEncoder(nn.Linear(Z, 2), nn.Linear(2, Z)), nn.Linear(2 + Z, 1)
+    batchnorm = nn.Sequential(nn.Linear(Z, 8), nn.BatchNorm1d(8, momentum=1.0), nn.ReLU(), nn.Linear(8, 2))
+    yield "penalties", gu.GAN(G, D, penalties=(penalties.r1(1.0), penalties.wgan_gp()), d_steps=3, ema=0.5)
+    yield "pairs", gu.GAN(G, D, loss="relativistic", penalties=(penalties.r1(1.0), penalties.r2(1.0)))
+    yield "terms", gu.GAN(G, D, terms=(gu.terms.msgan(1.0), gu.terms.feature_matching(1.0)))
+    yield "joint", gu.GAN(*pair, joint=True)
+    yield "replay", gu.GAN(G, D, replay=gu.memory.replay(16))
+    yield "batchnorm", gu.GAN(batchnorm, D)  # momentum 1: a second pass over the same batch changes no running mean
+
+
+@pytest.mark.parametrize("gan", [pytest.param(gan, id=name) for name, gan in families()])
+def test_reusing_is_alternating_on_noise_that_repeats(gan):
+    state, b = in_double(gan.init(0)), noise_for(gan)
+    again = b._replace(z=torch.cat([b.z[:-2], b.z[-1:], b.z[-1:]]))  # D's last fakes are G's
+    have, want = step(replace(gan, play="reusing"), state, b), step(gan, state, again)
+    for mine, theirs in zip(tree_leaves(have), tree_leaves(want), strict=True):
+        if mine.is_floating_point():
+            torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
+    assert not torch.equal(want[1].g_loss, step(gan, state, b)[1].g_loss)  # fresh noise tells another tale
 
 
 def test_simultaneous_norm_has_its_closed_form():
