@@ -2,7 +2,7 @@
 
     python benchmarks/monitor_alarms.py            # about fifteen minutes of one core
     python benchmarks/monitor_alarms.py --only ring-plain ring-mended --seeds 4
-    python benchmarks/monitor_alarms.py --json benchmarks/recorded/monitor_alarms.json
+    python benchmarks/monitor_alarms.py --json book/recorded/monitor-alarms.json
 
 Small GANs in a plain loop, on the ring and on MNIST, and, many seeds at once, in ``gu.fit`` with ``gu.monitor.watch``. The
 monitor sees training batches. The truth comes from 2,000 fresh samples at the same steps: *sick* if their spread is below

@@ -484,7 +484,7 @@ def benchmark():
 
 @pytest.fixture(scope="module")
 def recorded():
-    return json.loads((BENCHMARKS / "recorded" / "monitor_alarms.json").read_text())
+    return json.loads(gu.recorded("monitor-alarms.json").read_text())
 
 
 def test_the_record_is_of_these_cases_and_adds_up(benchmark, recorded):
