@@ -152,6 +152,12 @@ def best_generator(answer: Any) -> None:
         given[D.argmax()] > 0.99,
         "This G spreads its mass. What lies where D is below its highest value raises the mean of log(1 - D): move it.",
     )
+    near = run_answer(answer, torch.tensor([0.60, 0.61, 0.2]))
+    expect(
+        close(near, torch.tensor([0.0, 1.0, 0.0])),
+        "Right for the first D, but for D = (0.60, 0.61, 0.2) all of the mass belongs on the second of three points, however "
+        "narrow its lead.",
+    )
     tied = run_answer(answer, torch.tensor([0.7, 0.2, 0.7]))
     expect(
         close(tied[1], 0.0) and close(tied.sum(), 1.0),

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import copy
 import math
+from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gan_utils.exercises.framework import close, exercise, expect, run_answer
+from gan_utils.exercises.framework import close, exercise, expect, listed, run_answer
 
 _LOGITS = torch.tensor([-30.0, -3.0, -0.5, 0.0, 0.7, 4.0, 30.0])
 
 
 @exercise("2.1", praise="These are the losses of a perfect generator, and of a discriminator that has learnt nothing.")
 def _balance(answer: Any) -> None:
+    answer = list(answer) if isinstance(answer, (Tensor, np.ndarray)) and answer.ndim else answer
     expect(
         isinstance(answer, (tuple, list)) and len(answer) == 3,
         "Give three numbers: (of D, saturating, non-saturating).",
     )
-    expect(all(isinstance(v, (int, float, Tensor)) for v in answer), "All three must be numbers.")
+    expect(all(isinstance(v, (Real, Tensor)) for v in answer), "All three must be numbers.")
     log2 = math.log(2)
     exact = (-2 * log2, -log2, log2, 2 * log2)
     d, saturating, nonsaturating = (next((e for e in exact if abs(float(v) - e) < 0.007), float(v)) for v in answer)
@@ -49,19 +52,31 @@ def _nonsaturating(answer: Any) -> None:
     expect(torch.isfinite(given).all(), "Your loss is infinite at some logit: sigmoid underflows before the logarithm.")
     expect(given.requires_grad, "The values are right, but no gradient can flow: compute with tensors all the way.")
     (slope,) = torch.autograd.grad(given.sum(), a)
-    message = (
-        f"At logit -30 the slope of your loss is {slope[0]:.0e} where the truth is -1: a constant inside the logarithm "
-        "or a clamp takes the gradient away just where G needs it. Write it with softplus."
+    true = -torch.sigmoid(-_LOGITS)
+    at = int((slope - true).abs().argmax())
+    why = (
+        "two pieces with a kink, such as relu and abs, meet there."
+        if _LOGITS[at] == 0
+        else "a constant inside the logarithm or a clamp takes the gradient away just where G needs it."
     )
-    expect(close(slope, -torch.sigmoid(-_LOGITS), atol=1e-5), message)
+    said = f"At logit {_LOGITS[at]:g} the slope of your loss is {slope[at]:.2g} where the truth is {true[at]:.2g}"
+    expect(close(slope, true, atol=1e-5), f"{said}: {why} Write it with softplus.")
     expect(close(given, wanted), "The value is wrong at logits of 30 or -30.")
-    far = run_answer(answer, torch.tensor([-1e4, 1e4]))
+    a = torch.tensor([-1e4, 1e4], requires_grad=True)
+    far = run_answer(answer, a)
     expect(close(far, torch.tensor([1e4, 0.0])), "At logits of +-10,000 your loss overflows; softplus(-a) does not.")
+    (slope,) = torch.autograd.grad(far.sum(), a)
+    expect(
+        close(slope, torch.tensor([-1.0, 0.0])),
+        f"Right values, but at logits of -+10,000 the slopes are {listed(slope)} and should be [-1, 0]: torch.where computes "
+        "both branches, and the one that overflows spoils the gradient. Use softplus.",
+    )
 
 
 @exercise("2.3", praise="Plain logits: the saturating slope dies with sigmoid(a), the other one cannot.")
 def _slopes(answer: Any) -> None:
     given = run_answer(answer, _LOGITS)
+    given = list(given) if isinstance(given, Tensor) else given
     expect(isinstance(given, (tuple, list)) and len(given) == 2, "Return two tensors: (saturating, nonsaturating).")
     saturating, nonsaturating = -torch.sigmoid(_LOGITS), -torch.sigmoid(-_LOGITS)
     first, second = given
@@ -104,7 +119,8 @@ def _walk(order: str, pair: tuple[nn.Module, nn.Module], batches: list[Tensor]) 
         _descend(thetas, g_early if order == "simultaneous" else late_g)
         if order == "both":
             _descend(phis, late_d)
-    return nn.utils.parameters_to_vector(thetas).detach(), nn.utils.parameters_to_vector(phis).detach()
+    losses = [d_loss.item(), g_loss.item()]
+    return nn.utils.parameters_to_vector(thetas).detach(), nn.utils.parameters_to_vector(phis).detach(), losses
 
 
 def _descend(params: list[Tensor], grads: Any) -> None:
@@ -161,3 +177,6 @@ def _mended_step(answer: Any) -> None:
         isinstance(losses, (tuple, list)) and [type(loss) for loss in losses] == [float, float],
         "Both networks move as they should. Return the two losses as numbers: d_loss.item(), g_loss.item().",
     )
+    wanted = ways["right"][2]
+    expect(not close(losses, wanted[::-1]), "Both networks move as they should. Return D's loss first, then G's.")
+    expect(close(losses, wanted), "Both networks move as they should. Return the losses on which they have descended.")

@@ -15,8 +15,9 @@ from gan_utils.exercises.framework import close, exercise, expect, run_answer
 
 @exercise("5.1", praise="A filter's weights are counted once, however many places it visits.")
 def _parameters(answer: Any) -> None:
+    answer = list(answer) if isinstance(answer, Tensor) and answer.ndim else answer
     expect(isinstance(answer, (tuple, list)) and len(answer) == 3, "Give three numbers, one for each layer.")
-    expect(all(isinstance(n, Real) for n in answer), "All three must be numbers.")
+    expect(all(isinstance(n, (Real, Tensor)) for n in answer), "All three must be numbers.")
     linear, up, norm = (int(n) for n in answer)
     weights, taps = 64 * 64 * 49, 64 * 32 * 16
     expect(linear != weights + 64 * 49, "The linear layer has bias=False: you counted 3,136 biases that are not there.")
@@ -39,7 +40,7 @@ _SIZES = [(7, 4, 2, 1), (14, 4, 2, 1), (5, 3, 2, 0), (4, 5, 3, 2), (6, 3, 1, 1),
 @exercise("5.2", praise="Solve the convolution's formula for its input, and this is what comes out.")
 def _size(answer: Any) -> None:
     given = [run_answer(answer, *case) for case in _SIZES]
-    expect(all(isinstance(n, Real) for n in given), "Return one whole number, the side of the output.")
+    expect(all(isinstance(n, (Real, Tensor)) for n in given), "Return one whole number, the side of the output.")
 
     def follows(formula: Any) -> bool:
         return all(got == formula(*case) for got, case in zip(given, _SIZES, strict=True))

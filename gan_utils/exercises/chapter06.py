@@ -16,8 +16,9 @@ _GOOD = (100, 20, 10, 9, 1)  # of 200 samples in all, so that a quarter of a fai
 
 def _samples() -> Tensor:
     angle = torch.linspace(0, 6, sum(_GOOD))
-    near = _MEANS.repeat_interleave(torch.tensor(_GOOD), dim=0) + 0.2 * torch.stack([angle.cos(), angle.sin()], 1)
-    far = _MEANS[4] + 0.5 * torch.stack([angle.cos(), angle.sin()], 1)[:60]
+    near = _MEANS.repeat_interleave(torch.tensor(_GOOD), dim=0) + 0.28 * torch.stack([angle.cos(), angle.sin()], 1)
+    corners = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    far = _MEANS[4] + 0.27 * corners.repeat(15, 1)  # within a box of 0.3, beyond the disc
     return torch.cat([near, far])
 
 
@@ -32,7 +33,7 @@ def _held(answer: Any) -> None:
     says = "".join("-x"[int(held)] for held in given)
     wrong = {
         "xxxxx": "For you one good sample is enough to hold a mode. Ask for a quarter of the fair share.",
-        "xxx-x": "You count samples that are nearest to a mode, however far away. Good is within 3 standard deviations.",
+        "xxx-x": "You count samples that are too far away. Good is within 3 standard deviations of a mode: a disc, no box.",
         "xxxx-": "Your fair share is one of the good samples only. Take it of all samples, the bad ones too.",
         "x----": "You ask for a whole fair share, or for nearly one. A quarter is enough.",
         "xx---": "A mode with exactly a quarter of its fair share is held too: at least, not more than.",

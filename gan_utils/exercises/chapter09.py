@@ -56,6 +56,10 @@ def _precision(answer: Any) -> None:
         close(run_answer(answer, many, many.clone(), 2), 1.0),
         "Points that are there more than k times have balls of radius 0, which hold the point itself: use <=, not <.",
     )
+    expect(
+        close(run_answer(answer, many, many + 0.25, 2), 0.0),
+        "The copies of a point are other points: leave out the point itself, not all that lie at distance 0.",
+    )
 
 
 def _kernel() -> Tensor:

@@ -45,8 +45,19 @@ def _limit(answer: Any) -> None:
     calm = run_answer(answer, list(_CALM), own)
     expect(
         close(calm, own),
-        f"Real scores of at most {max(_CALM)} leave the question's own limit, {own}, as it is: a problem must be large enough "
-        f"to have a name. Yours gives {calm}.",
+        f"Where real scores end at {max(_CALM)}, and half of their upper range more is still below the question's own limit, "
+        f"{own}, that limit stays: a problem must be large enough to have a name. Yours gives {calm}.",
+    )
+    near = [0.10, 0.11, 0.12, 0.13, 0.145]
+    expect(
+        close(run_answer(answer, near, own), 0.1575),
+        f"Real scores {near} end below {own}, but with half of their upper range added they reach 0.1575, and that is the "
+        "limit: add first, then compare.",
+    )
+    even = [*sorted(_RESTLESS)[:3], worst]
+    expect(
+        close(run_answer(answer, even, own), worst + (worst - median(even)) / 2),
+        f"Right for an odd number of scores. Of the four in {even} the median lies between the two in the middle.",
     )
 
 

@@ -129,6 +129,10 @@ def _silent(answer: Any) -> None:
     for value, message in wrong.items():
         expect(not close(given, value), message)
     expect(close(given, wanted), f"Three of 5 real samples and one of 7 fakes are silent: 4 / 12; yours is {given}.")
+    other = run_answer(answer, torch.tensor([1.1, 0.0]), torch.tensor([-1.5, -3.0, 2.0]))
+    expect(
+        close(other, 0.6), f"Right once, but of 2 real samples and 3 fakes with 3 silent it is 0.6; yours is {other}."
+    )
 
 
 def _form(value: object) -> str:

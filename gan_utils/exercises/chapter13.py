@@ -118,6 +118,8 @@ _U = torch.tensor([1.0, 0.0])
 @exercise("13.3", praise="A few products with the matrix, and no decomposition.")
 def _power_iteration(answer: Any) -> None:
     given, exact = run_answer(answer, _W.clone(), _U.clone(), 50), 1 + math.sqrt(2)
+    shape = list(getattr(given, "shape", []))
+    expect(shape == [], f"Return one number; yours has shape {shape}. Is u a column? A vector [n] is what comes in.")
     wrong = {
         "That is the root of the sum of all squares. It bounds the spectral norm, but is larger.": math.sqrt(6),
         "That is the largest entry. A matrix can stretch more than that.": 2.0,

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from gan_utils.exercises.framework import close, exercise, expect, run_answer
 
-_Z = torch.tensor([[0.0, 0.0], [2.0, 4.0], [1.0, 0.0], [3.0, 0.0], [2.0, 3.0], [-1.0, 1.0]])
-_POINT = torch.tensor([4, 4, 7, 7, 7, 1])  # groups of two, three and one; numbers need not be consecutive
+_Z = torch.tensor([[1.0, 0.0], [0.0, 0.0], [3.0, 0.0], [-1.0, 1.0], [2.0, 4.0], [2.0, 3.0]])
+_POINT = torch.tensor([7, 4, 7, 1, 4, 7])  # groups of two, three and one, scattered; numbers need not be consecutive
 
 
 @exercise("16.1", praise="It never asks where the points are, and so cannot know whether they are modes of the data.")
@@ -25,7 +25,11 @@ def _least_reconstruction(answer: Any) -> None:
         not close(given, (_Z - _Z.mean(0)).square().sum() / n),
         "That is the variance of all latents: what an encoder pays that has not looked. It may answer point by point.",
     )
-    expect(not close(given, 0.0), "No encoder can do that here: two latents lead to one point, and it has one answer.")
+    expect(
+        not close(given, 0.0),
+        "No encoder can do that here: two latents lead to one point, and it has one answer. (Latents of one point need not "
+        "stand next to each other in the batch.)",
+    )
     expect(
         not close(given, torch.stack([(g - g.mean(0)).square().sum(1).mean() for g in groups]).mean()),
         "Your groups weigh alike. A point that many latents lead to counts for each of them.",

@@ -120,3 +120,9 @@ def _fading(answer: Any) -> None:
         "Your variance falls in a straight line. The standard deviation should.",
     )
     expect(close(middle, 0.3), f"After a quarter of the steps three quarters of 0.4 should be left; yours is {middle}.")
+    half = run_answer(answer, 5, 0.4, 10)
+    expect(
+        not close(half, 0.4 * 4 / 9),
+        "You divide by steps - 1: at the last step of the schedule, `steps`, nothing is left.",
+    )
+    expect(close(half, 0.2), f"At step 5 of 10 a half of 0.4 should be left; yours is {half}.")

@@ -43,11 +43,18 @@ def _relativistic(answer: Any) -> None:
     for message, value in wrong.items():
         expect(not close(given, value), message)
     expect(close(given, wanted), f"The three pairs cost {listed(wanted)}; yours gives {listed(given)}.")
-    far = run_answer(answer, torch.tensor([-200.0], requires_grad=True), torch.tensor([200.0]))
+    real = torch.tensor([-200.0, 200.0], requires_grad=True)
+    far = run_answer(answer, real, -real.detach())
     expect(far.requires_grad, "The values are right, but no gradient can flow: D learns nothing from such a loss.")
     expect(
-        close(far, torch.tensor([400.0])),
+        close(far, torch.tensor([400.0, 0.0])),
         "Right, but not for scores that are far apart: the exponential overflows, or its logarithm does. Use softplus.",
+    )
+    (slope,) = torch.autograd.grad(far.sum(), real)
+    expect(
+        close(slope, torch.tensor([-1.0, 0.0])),
+        f"Right values, but for scores far apart the slopes are {listed(slope)} and should be [-1, 0]: torch.where computes "
+        "both branches, and the one that overflows spoils the gradient. Use softplus.",
     )
 
 

@@ -10,7 +10,8 @@ import torch
 from gan_utils.exercises.framework import close, exercise, expect, run_answer
 
 # Three criteria. Row 1 is worse than row 0 in all; rows 2 and 3 are equal; row 4 is best in one, worst in another; row 5
-# ties with row 0 in two and is worse in one; row 6 lies in the middle, below row 2.
+# ties with row 0 in two and is worse in one; row 6 lies in the middle, below row 2; row 7 is best in nothing, and yet no
+# other is as good in all.
 _SCORES = torch.tensor(
     [
         [8.0, 0.9, 3.0],
@@ -20,9 +21,10 @@ _SCORES = torch.tensor(
         [1.0, 0.2, 9.0],
         [8.0, 0.9, 2.5],
         [5.0, 0.5, 3.0],
+        [7.5, 0.92, 2.8],
     ]
 )
-_LEFT = torch.tensor([True, False, True, True, True, False, False])
+_LEFT = torch.tensor([True, False, True, True, True, False, False, True])
 
 
 @exercise("20.1", praise="What is left is a choice, not a ranking: each has something that no other has.")
@@ -34,7 +36,7 @@ def _undominated(answer: Any) -> None:
     expect(kept.any(), "Nothing is left: did you compare each recipe with itself, or call equal ones worse?")
     expect(not kept.all(), "All are left, but recipe 1 is worse than recipe 0 in everything.")
     expect(not torch.equal(kept, ~_LEFT), "True should stand for those that are kept; yours is the other way round.")
-    beats_none = torch.tensor([False, True, False, False, True, False, True])
+    beats_none = torch.tensor([False, True, False, False, True, False, True, False])
     expect(
         not torch.equal(kept, beats_none),
         "Yours are the recipes that beat no other. Keep those that no other beats: whose scores stand on which side?",
@@ -45,7 +47,13 @@ def _undominated(answer: Any) -> None:
         "Recipe 5 equals recipe 0 in two criteria and is worse in the third: as good in all and better in one is enough.",
     )
     expect(kept[4], "Recipe 4 is far the best in the last criterion. A sum or a mean cannot see that: keep it.")
+    expect(kept[7], "Recipe 7 is best in nothing, and yet no other recipe is as good in all three: keep it.")
     expect(torch.equal(kept, _LEFT), f"It should be {_LEFT.tolist()}; yours is {kept.tolist()}.")
+    turned = torch.as_tensor(run_answer(answer, _SCORES.flip(0))).bool()
+    expect(
+        torch.equal(turned, _LEFT.flip(0)),
+        "Right for this list, but not for the same list from its end: compare each recipe with those before and behind it.",
+    )
 
 
 @exercise("20.2", praise="Ten of ten say surprisingly little: their interval begins near 0.72.")
@@ -73,7 +81,7 @@ def _seeds_needed(answer: Any) -> None:
 
 @exercise("20.3", praise="Provided that you can tell a success from a failure: that is what the tests are for.")
 def _chance(answer: Any) -> None:
-    for rate, cost, budget in ((0.25, 1.0, 4.5), (0.9, 2.0, 4.0), (0.5, 3.0, 2.0)):
+    for rate, cost, budget in ((0.25, 1.0, 4.5), (0.9, 2.0, 4.0), (0.5, 3.0, 2.0), (0.3, 1.5, 4.0)):
         given = run_answer(answer, rate, cost, budget)
         tries = math.floor(budget / cost)
         wanted, said = 1 - (1 - rate) ** tries, f"For a rate of {rate}, a cost of {cost:g} and a budget of {budget:g}"

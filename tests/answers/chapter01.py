@@ -55,6 +55,7 @@ WRONG = {
         (lambda x, y: (x[:, None] - y).abs().min(1).values.mean(), "Each y takes one x"),
     ],
     "1.5": [
+        (lambda D: torch.softmax(20 * D, 0), "however narrow its lead"),
         (lambda D: D / D.sum(), "spreads its mass"),
         (lambda D: softmax(D, 0), "spreads its mass"),
         (lambda D: one_hot(D.argmin(), len(D)).float(), "where D is lowest"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch.nn.functional import softplus
 
@@ -43,6 +44,15 @@ def step_with(
     return step
 
 
+def swapped_losses(*given):
+    return step_with(detach=True)(*given)[::-1]
+
+
+def halved_loss(*given):
+    d_loss, g_loss = step_with(detach=True)(*given)
+    return d_loss / 2, g_loss
+
+
 def slopes_in_place(a):
     p = a.sigmoid_()
     return -p, p - 1
@@ -57,6 +67,11 @@ WRONG = {
         (2 * LOG2, "three numbers"),
     ],
     "2.2": [
+        (
+            lambda a: torch.where(a > 0, torch.log1p(torch.exp(-a)), torch.log1p(torch.exp(a)) - a),
+            "computes both branches",
+        ),
+        (lambda a: (-a).relu() + torch.log1p(torch.exp(-a.abs())), "two pieces with a kink"),
         (lambda a: -torch.log(torch.sigmoid(a) + 1e-8), "a constant inside the logarithm"),
         (lambda a: -torch.log(torch.sigmoid(a).clamp(min=1e-6)), "a clamp takes the gradient away"),
         (lambda a: softplus(a), "D's loss on fakes"),
@@ -73,6 +88,8 @@ WRONG = {
         (lambda a: -torch.sigmoid(a), "two tensors"),
     ],
     "2.4": [
+        (swapped_losses, "D's loss first"),
+        (halved_loss, "on which they have descended"),
         (step_with(clear=False), "sum of two gradients"),
         (step_with(detach=True, simultaneous=True), "the D that has moved"),
         (step_with(detach=True, move_d_twice=True), "D moves twice"),
@@ -87,12 +104,15 @@ WRONG = {
 # Right in a style of their own.
 ALSO_RIGHT = {
     "2.1": [
+        torch.tensor([2 * LOG2, -LOG2, LOG2]),
+        np.array([1.386, -0.693, 0.693], dtype=np.float32),
         (1.39, -0.69, 0.69),
     ],
     "2.2": [
         lambda a: -torch.nn.functional.logsigmoid(a),
     ],
     "2.3": [
+        lambda a: torch.stack([-torch.sigmoid(a), -torch.sigmoid(-a)]),
         slopes_in_place,
         lambda a: [-torch.sigmoid(a), torch.sigmoid(a) - 1],
     ],

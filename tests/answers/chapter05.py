@@ -87,9 +87,11 @@ WRONG = {
 # Right in a style of their own.
 ALSO_RIGHT = {
     "5.1": [
+        torch.tensor([200_704, 32_768, 128]),
         [np.int64(64 * 64 * 49), 32_768, 128.0],
     ],
     "5.2": [
+        lambda n, k, s, p: torch.tensor((n - 1) * s + k - 2 * p),
         lambda n, k, s, p: torch.nn.ConvTranspose2d(1, 1, k, s, p)(torch.zeros(1, 1, n, n)).shape[-1],
     ],
     "5.3": [

@@ -24,8 +24,19 @@ def steps(angle):
 
 WRONG = {
     "6.1": [
+        (lambda x, means, std: good(x, means, 2.5 / 3 * std) >= len(x) / 20, "the first three of the 5"),
+        (lambda x, means, std: good(x, means, 4 / 3 * std) >= len(x) / 20, "too far away"),
+        (
+            lambda x, means, std: (
+                torch.bincount(
+                    torch.cdist(x, means, p=torch.inf).argmin(1)[torch.cdist(x, means, p=torch.inf).amin(1) < 3 * std]
+                )
+                >= len(x) / 20
+            ),
+            "too far away",
+        ),
         (lambda x, means, std: good(x, means, std) > 0, "one good sample is enough"),
-        (lambda x, means, std: good(x, means, std, nearest_only=True) >= len(x) / 20, "however far away"),
+        (lambda x, means, std: good(x, means, std, nearest_only=True) >= len(x) / 20, "too far away"),
         (lambda x, means, std: good(x, means, std) >= good(x, means, std).sum() / 20, "one of the good samples only"),
         (lambda x, means, std: good(x, means, std) >= len(x) / 5, "A quarter is enough"),
         (lambda x, means, std: good(x, means, std) > len(x) / 20, "at least, not more than"),

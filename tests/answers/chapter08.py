@@ -93,6 +93,8 @@ ALSO_RIGHT = {
         ),
     ],
     "8.4": [
+        lambda counts, n, w: sum(c >= n * share / 4 for c, share in zip(counts.tolist(), w.tolist(), strict=True)),
+        lambda counts, n, w: int((counts >= n * w.double() / 4).sum()),
         lambda counts, n, w: float((4 * counts / n >= w).sum()),
     ],
 }

@@ -34,8 +34,15 @@ def differ(real, fake, errors=1.96, variance=lambda n, m: 1 / n + 1 / m):
     return (real / n - fake / m).abs() > errors * (r * (1 - r) * variance(n, m)).sqrt()
 
 
+def copies_left_out(real, fake, k):
+    apart = torch.cdist(real, real)
+    radius = apart.masked_fill(apart == 0, torch.inf).sort(dim=1).values[:, k - 1]
+    return (torch.cdist(fake, real) <= radius).any(1).double().mean()
+
+
 WRONG = {
     "9.1": [
+        (copies_left_out, "copies of a point"),
         (lambda real, fake, k: inside(real, fake, k - 1).any(0).float().mean(), "(k - 1)-th"),
         (lambda real, fake, k: inside(fake, real, k).any(0).float().mean(), "That is recall"),
         (lambda real, fake, k: inside(real, fake, k).sum() / (k * len(fake)), "That is density"),

@@ -13,6 +13,8 @@ RIGHT = {
 
 WRONG = {
     "11.1": [
+        (lambda real, own: own if max(real) <= own else max(real) + (max(real) - median(real)) / 2, "add first"),
+        (lambda real, own: max(own, max(real) + (max(real) - sorted(real)[len(real) // 2]) / 2), "two in the middle"),
         (lambda real, own: own, "question's own limit"),
         (lambda real, own: max(own, *real), "greatest real score"),
         (lambda real, own: max(own, max(real) + (max(real) - mean(real)) / 2), "It is their median"),

@@ -54,6 +54,7 @@ WRONG = {
         (lambda widths, limit: 1.0, "For widths (1, 32, 32, 1) and limit 0.1"),
     ],
     "12.4": [
+        (lambda real, fake: ((real >= 1).sum() + (fake <= -1).sum()) / 12, "Right once"),
         (lambda real, fake: silent(real, fake, 0.0, 0.0).mean(), "cut at zero"),
         (lambda real, fake: 1 - silent(real, fake).mean(), "wrong way round"),
         (lambda real, fake: (torch.cat([real, fake]) >= 1).float().mean(), "cut both at +1"),

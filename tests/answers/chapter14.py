@@ -38,6 +38,17 @@ WRONG = {
         (lambda K, rho: 0.288, "nobody hops"),
     ],
     "14.2": [
+        (
+            lambda M: (
+                torch.cdist(M.transpose(0, 1), M.transpose(0, 1), p=1)
+                .masked_fill(torch.cdist(M.transpose(0, 1), M.transpose(0, 1), p=1) == 0, torch.inf)
+                .neg()
+                .exp()
+                .sum(2)
+                .T
+            ),
+            "not whatever is like it",
+        ),
         (lambda M: near(l1(M)) + 1, "itself as well"),
         (lambda M: l1(M).sum(1), "sum of distances"),
         (lambda M: near(l1(M)) / (len(M) - 1), "mean over the others"),
@@ -68,6 +79,8 @@ WRONG = {
 # Right in a style of their own.
 ALSO_RIGHT = {
     "14.3": [
+        lambda tau, m: min(torch.linspace(0, 1 - tau, 101).tolist(), key=lambda a: tv(tau, m, a)),
+        lambda tau, m: min(torch.arange(0, 1 - tau, 0.005).tolist(), key=lambda a: tv(tau, m, a)),
         lambda tau, m: min(torch.linspace(0, 1 - tau, 201).double(), key=lambda a: tv(tau, m, float(a))),
         lambda tau, m: (
             1 - tau - min(np.linspace(0, 1 - tau, 301), key=lambda a: tv(tau, m, float(a)))

@@ -13,6 +13,7 @@ def attracts(matrix, every=True):
 
 WRONG = {
     "15.1": [
+        (lambda steps, share, batch: steps * int(share * batch), "do not round"),
         (lambda steps, share, batch: steps * batch, "Only a share"),
         (lambda steps, share, batch: steps / (share * batch), "multiply, not divide"),
         (lambda steps, share, batch: 2 * steps * share * batch, "twice the size"),
@@ -22,6 +23,10 @@ WRONG = {
         (lambda steps, share, batch: 16 * steps, "for one case"),
     ],
     "15.2": [
+        (
+            lambda theta, psi, h, K, through: theta + h * (psi - K * h * theta * (theta if through else 1)),
+            "K 4",
+        ),
         (lambda theta, psi, h, K, through: theta + h * (psi - K * h * theta), "product rule"),
         (lambda theta, psi, h, K, through: theta + h * psi, "plain step"),
         (lambda theta, psi, h, K, through: theta - h * (psi - 2 * K * h * theta), "The sign"),
@@ -32,10 +37,15 @@ WRONG = {
         (lambda theta, psi, h, K, through: theta + h * (psi - 2 * through * K * h * theta), "Without differentiating"),
         (
             lambda theta, psi, h, K, through: theta + h * (psi - 2 * K * h * theta) if through else None,
-            "returned None (called with 2.0, 3.0, 0.1, 4, False)",
+            "returned None (called with 1.5, 3.0, 0.1, 4, False)",
         ),
     ],
     "15.3": [
+        (lambda J, gamma: bool(torch.linalg.eigvals(J - gamma * J.T @ J)[0].real < 0), "[[-2.0, 0.0], [0.0"),
+        (
+            lambda J, gamma: bool((J - gamma * J.T @ J).trace() < 0 and torch.linalg.det(J - gamma * J.T @ J) > 0),
+            "[[-1.0, -0.0, -0.0]",
+        ),
         (lambda J, gamma: attracts(J), "eigvals, not eigvalsh"),
         (lambda J, gamma: attracts(J - 2 * gamma * J.T @ J), "factor 2"),
         (lambda J, gamma: attracts(J - gamma / 2 * J.T @ J), "factor 1/2"),

@@ -41,8 +41,14 @@ def by_mode(p):
     return -torch.special.xlogy(said, said).sum(0)
 
 
+def neighbours_only(z, point):
+    groups = z.split(torch.unique_consecutive(point, return_counts=True)[1].tolist())
+    return sum((g - g.mean(0)).square().sum() for g in groups) / len(z)
+
+
 WRONG = {
     "16.1": [
+        (neighbours_only, "No encoder can do that"),
         (lambda z, point: apart(z) / len(z), "that has not looked"),
         (lambda z, point: 0.0, "No encoder can do that"),
         (lambda z, point: sum(apart(g) / len(g) for g in groups(z, point)) / 3, "groups weigh alike"),

@@ -47,6 +47,7 @@ WRONG = {
         (lambda h: 0.5**0.1, "after a half-life of one step"),
     ],
     "17.4": [
+        (lambda t, std, steps: std * max(0.0, 1 - t / (steps - 1)), "divide by steps - 1"),
         (lambda t, std, steps: std * min(1, t / steps), "should start strong"),
         (lambda t, std, steps: std * (1 - t / steps), "turns negative"),
         (lambda t, std, steps: std * math.exp(-t / steps), "nothing should be left"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import comb, exp
 
+import torch
+
 
 def up_to(k, p, n):
     return sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
@@ -11,6 +13,7 @@ def up_to(k, p, n):
 
 WRONG = {
     "19.1": [
+        (lambda cost, plain, looks: looks * max(1, round(round(plain / cost) / looks)), "round twice"),
         (lambda cost, plain, looks: plain, "equal steps, not equal compute"),
         (lambda cost, plain, looks: looks * round(plain * cost / looks), "you multiply"),
         (lambda cost, plain, looks: plain / cost, "do not divide into looks"),
@@ -48,6 +51,7 @@ ALSO_RIGHT = {
         lambda p, n, m: sum(k * (up_to(k, p, n) ** m - up_to(k - 1, p, n) ** m) for k in range(n + 1)) / n,
     ],
     "19.3": [
+        lambda strays, modes: modes * (1 - torch.tensor(1 - 1 / modes) ** strays),
         lambda strays, modes: modes - modes * ((modes - 1) / modes) ** strays,
     ],
 }

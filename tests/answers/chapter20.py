@@ -11,8 +11,19 @@ def beaten(s, by):
     return by(s[None], s[:, None])  # [recipe, other]: whether the other beats it
 
 
+def earlier_only(s):
+    return torch.tensor(
+        [not any((s[j] >= own).all() and (s[j] > own).any() for j in range(i)) for i, own in enumerate(s)]
+    )
+
+
 WRONG = {
     "20.1": [
+        (earlier_only, "from its end"),
+        (
+            lambda s: (s == s.max(0).values).any(1) & (torch.arange(len(s)) != 5) & (s[:, 0] != 5) | (s[:, 0] == 6),
+            "yet no other",
+        ),
         (lambda s: s.sum(1) == s.sum(1).max(), "Keep both"),
         (lambda s: ~beaten(s, lambda other, own: (other >= own).all(-1)).any(1), "Nothing is left"),
         (lambda s: ~beaten(s, lambda other, own: (other > own).all(-1)).any(1), "better in one is enough"),
@@ -23,8 +34,8 @@ WRONG = {
         (lambda s: torch.ones(len(s), dtype=torch.bool), "worse than recipe 0"),
         (lambda s: s[:, :2].mean(1) > 3, "better in one is enough"),
         (lambda s: s, "one True or False"),
-        (lambda s: torch.tensor([True, False, True, True, False, False, False]), "far the best"),
-        (lambda s: torch.tensor([True, False, True, True, True, False, True]), "It should be"),
+        (lambda s: torch.tensor([True, False, True, True, False, False, False, True]), "far the best"),
+        (lambda s: torch.tensor([True, False, True, True, True, False, True, True]), "It should be"),
         (
             lambda s: ~beaten(s, lambda other, own: (other >= own).all(-1) & (other > own).any(-1)).any(0),
             "beat no other",
@@ -41,6 +52,7 @@ WRONG = {
         (lambda rate: 100, "it should be"),
     ],
     "20.3": [
+        (lambda rate, cost, budget: 1 - (1 - rate) ** (int(budget) // int(cost)), "cost of 1.5"),
         (lambda rate, cost, budget: 1 - (1 - rate) ** (budget / cost), "unfinished run"),
         (lambda rate, cost, budget: rate * (budget // cost), "add the rates"),
         (lambda rate, cost, budget: (1 - rate) ** (budget // cost), "every try fails"),
