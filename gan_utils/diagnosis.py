@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import binom
+from scipy.special import bdtr
 from torch import Tensor
 
 from gan_utils import checks, plots, runtime
@@ -287,7 +287,8 @@ def diagnose(
 
 
 def _rows(name: str, x: Any, features: Callable[[Tensor], Tensor] | None) -> Tensor:
-    x = torch.from_numpy(x) if isinstance(x, np.ndarray) and x.dtype.kind in "fiub" else x
+    if isinstance(x, np.ndarray) and x.dtype.kind in "fiub":
+        x = torch.from_numpy(np.array(x, dtype=x.dtype.newbyteorder("="), order="C"))  # torch takes no other order
     if not isinstance(x, Tensor) or x.ndim < 2 or len(x) == 0 or x.is_complex():
         form = f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"{name} must be a tensor or NumPy array [n, ...] of n >= 1 samples; got {form}.")
@@ -328,7 +329,8 @@ class _Scale:
         n, near = len(x), torch.cdist(x, self.base).amin(1)
         got = _shares(x[near <= self.edge], self.cells)
         few, many = (got * (near <= self.edge).sum()).round(), (self.share * n).round()
-        luck = torch.from_numpy(binom.cdf(few, few + many, 0.5))  # a small cell may come away empty-handed
+        # The exact test of two counts: a small cell may come away empty-handed.
+        luck = torch.from_numpy(bdtr(few.numpy(), (few + many).long().numpy(), 0.5))
         apart = torch.cdist(x, x).fill_diagonal_(torch.inf)
         pairs = (apart <= self.close).sum().clamp(min=2) / 2
         return {

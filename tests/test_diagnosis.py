@@ -184,7 +184,7 @@ def test_bad_input_is_named(arguments, error, message):
 
 
 def test_bad_features_and_seeds_are_named():
-    with pytest.raises(ValueError, match=r"features\(real\) must have shape \[n, n\]"):
+    with pytest.raises(ValueError, match=r"features\(real\) must have shape \[n, d\]"):
         gu.diagnose(REAL, FRESH, features=lambda x: x[:, 0])
     with pytest.raises(TypeError, match="seed must be a whole number"):
         gu.diagnose(REAL, FRESH, seed=0.5)
@@ -228,3 +228,13 @@ def test_arrays_bytes_and_images_will_do():
     real, fake = (np.random.default_rng(i).integers(0, 255, (120, 4, 4), dtype=np.uint8) for i in range(2))
     told = gu.diagnose(real, fake)
     assert told.facts["real"] == 120 and told.verdict in ("healthy", "too few samples", "unequal modes")
+
+
+def test_arrays_in_any_order_of_bytes_and_rows_are_taken():
+    ring = gu.data.ring()
+    real, fake = (ring.sample(400, gu.generator(part)).numpy() for part in range(2))
+    wanted = str(gu.diagnose(real[::-1].copy(), fake))
+    locked = real[::-1].copy()
+    locked.flags.writeable = False
+    for array in (real[::-1], real[::-1].astype(">f4"), locked):
+        assert str(gu.diagnose(array, fake)) == wanted

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import torch
-from scipy.cluster.hierarchy import fcluster, ward
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from gan_utils import checks, runtime
@@ -33,7 +34,7 @@ def k_means(x: Tensor, k: int, *, seed: int = 0) -> Tensor:
     if different < k:
         raise ValueError(f"x must hold at least k = {k} different points; got {different}.")
     draw = int(torch.randint(2**31, (), generator=runtime.generator(seed)))
-    return _fitted(KMeans(k, n_init=1, random_state=draw), x)
+    return _fitted(x, k, random_state=draw)
 
 
 def find_modes(x: Tensor, *, most: int = 40, strength: float = 0.8, seed: int = 0) -> Tensor:
@@ -61,7 +62,7 @@ def find_modes(x: Tensor, *, most: int = 40, strength: float = 0.8, seed: int = 
     splits = [_Split(flat, rng) for _ in range(SPLITS)]
     for k in range(most, 1, -1):
         if all(split.strength(k) >= strength for split in splits):
-            centres = _fitted(KMeans(k, init=splits[0].centres(0, k).numpy(), n_init=1), flat)
+            centres = _fitted(flat, k, init=splits[0].centres(0, k).numpy())
             if _apart(flat, centres):
                 cell = nearest_centre(flat, centres)
                 return torch.stack([x[cell == c].mean(0) for c in range(k)])
@@ -85,8 +86,10 @@ def nearest_centre(x: Tensor, centres: Tensor) -> Tensor:
     return torch.cdist(x - middle, centres - middle).argmin(1)
 
 
-def _fitted(start: KMeans, x: Tensor) -> Tensor:
-    return torch.from_numpy(start.fit(x.cpu().numpy()).cluster_centers_).to(x.device)
+def _fitted(x: Tensor, k: int, **start: Any) -> Tensor:
+    from sklearn.cluster import KMeans  # here, since importing it takes a while, as scipy.cluster does
+
+    return torch.from_numpy(KMeans(k, n_init=1, **start).fit(x.cpu().numpy()).cluster_centers_).to(x.device)
 
 
 class _Split:
@@ -96,13 +99,15 @@ class _Split:
     """
 
     def __init__(self, x: Tensor, rng: torch.Generator) -> None:
+        from scipy.cluster.hierarchy import fcluster, ward
+
         order = torch.randperm(len(x), generator=rng)
         self.halves = x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
-        self.trees = [ward(half.numpy()) for half in self.halves]
+        self.cuts = [partial(fcluster, ward(half.numpy()), criterion="maxclust") for half in self.halves]
 
     def centres(self, i: int, k: int) -> Tensor:
         """Return the middles of the i-th half's k clusters; of fewer, where it has fewer different points."""
-        cell = torch.from_numpy(fcluster(self.trees[i], k, "maxclust"))
+        cell = torch.from_numpy(self.cuts[i](t=k))
         return torch.stack([self.halves[i][cell == c].mean(0) for c in range(1, int(cell.max()) + 1)])
 
     def strength(self, k: int) -> float:
