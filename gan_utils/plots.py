@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
-from typing import Any
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
 from torch import Tensor
 
@@ -18,31 +19,15 @@ from gan_utils.scrubber import Panel, Scrubber, make_scrubber
 
 __all__ = ["COLOURS", "evidence", "film", "heatmap", "history", "images", "lines", "points", "scrubber", "use_style"]
 
+STYLE = rc_params_from_file(Path(__file__).with_name("book.mplstyle"), use_default_template=False)
 #: Okabe and Ito's palette, distinct to colour-blind eyes: blue, orange, green, pink, sky, vermilion, yellow, black.
-COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"]
+COLOURS: list[str] = STYLE["axes.prop_cycle"].by_key()["color"]
 REAL, FAKE = "#9A9A9A", COLOURS[0]
-_WIDTH = 7.2  # inches; at 100 dpi the widest figure has the 720 pixels that a page offers
-
-STYLE: dict[str, Any] = {
-    "axes.prop_cycle": plt.cycler(color=COLOURS),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "axes.titlesize": 10,
-    "axes.labelsize": 10,
-    "font.size": 10,
-    "legend.frameon": False,
-    "figure.figsize": (_WIDTH, 3.2),
-    "figure.dpi": 100,
-    "savefig.dpi": 100,
-    "figure.constrained_layout.use": True,
-    "image.cmap": "gray",
-}
+_WIDTH = STYLE["figure.figsize"][0]  # inches
 
 
 def use_style() -> None:
-    """Make the book's style matplotlib's default for this session."""
+    """Make the book's style matplotlib's default for this session, as ``plt.style.use("gan_utils.book")`` does."""
     plt.rcParams.update(STYLE)
 
 
