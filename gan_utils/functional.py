@@ -111,22 +111,20 @@ def _seeded(module: nn.Module) -> list[Seeded]:
     return [part for part in module.modules() if isinstance(part, Seeded)]
 
 
-def _headless(module: nn.Module) -> nn.Module:
-    """Return a copy without its last layer of weights (the last that was added), what enters it being the features."""
+def _watched(module: nn.Module, seen: list[Tensor]) -> nn.Module:
+    """Return a copy that puts into ``seen`` what enters its last layer of weights (the last that was added): the features."""
     module, head = copy.deepcopy(module), ""
     for name, part in module.named_modules():
         if any(weight.ndim > 1 for weight in part.parameters(recurse=False)):
-            head = name
-    if not head:
-        return nn.Identity()
-    module.set_submodule(head, nn.Identity())
+            head = name.partition(".parametrizations")[
+                0
+            ]  # the layer, where torch's spectral norm keeps its weight apart
+    module.get_submodule(head).register_forward_pre_hook(partial(_note, seen))
     return module
 
 
-def _last(module: nn.Module) -> nn.Module:
-    while isinstance(module, nn.Sequential) and len(module):
-        module = module[-1]
-    return module
+def _note(seen: list[Tensor], _: nn.Module, entering: tuple[Tensor, ...]) -> None:
+    seen[:] = entering[:1]
 
 
 def _reset(module: nn.Module) -> None:
@@ -147,7 +145,7 @@ class Functional:
 
     Raises:
         TypeError: ``network`` is neither.
-        ValueError: the module has no parameters, or some that no ``reset_parameters()`` sets; D ends in a sigmoid.
+        ValueError: the module has no parameters, or some that no ``reset_parameters()`` sets.
     """
 
     def __init__(self, network: nn.Module | Callable[[], nn.Module], role: str) -> None:
@@ -174,8 +172,9 @@ class Functional:
         self.encodes = isinstance(getattr(template, "encoder", None), nn.Module)
         self._train = _seed(template).train()
         self._eval = copy.deepcopy(self._train).eval()
-        self._headless = _headless(self._train) if role == "D" else nn.Identity()
-        self._seeded = _seeded(self._train) + _seeded(self._headless)
+        self._seen: list[Tensor] = []
+        self._watched = _watched(self._train, self._seen) if role == "D" else nn.Identity()
+        self._seeded = _seeded(self._train) + _seeded(self._watched)
         buffers = [name for name, _ in template.named_buffers()]
         self._keys = [name for name in buffers if name.split(".")[-1] == _KEY]
         self.ages = [name for name in buffers if name.split(".")[-1] == _AGE]
@@ -183,8 +182,6 @@ class Functional:
     def _check(self, template: nn.Module) -> None:
         if not any(parameter.requires_grad for parameter in template.parameters()):
             raise ValueError(f"{self.role} has no parameters, so there is nothing to train.")
-        if self.role == "D" and isinstance(end := _last(template), (nn.Sigmoid, nn.LogSigmoid)):
-            raise ValueError(f"D must end in logits, which the losses take; leave out its last layer, {end}.")
         if not self._fresh:
             return
         trial = copy.deepcopy(template)
@@ -233,7 +230,8 @@ class Functional:
 
     def features(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int = 0) -> Tensor:
         """Return what enters the last layer of weights, the one that was added last: ``[B, *shape] -> [B, F]``."""
-        return functional_call(self._headless, self._tensors(params, buffers, x, key), (x,)).flatten(1)
+        functional_call(self._watched, self._tensors(params, buffers, x, key), (x,))
+        return self._seen.pop().flatten(1)
 
     def encode(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int = 0) -> Tensor:
         """Return what the encoder beside a generator says of samples: ``[B, *shape] -> [B, *]``."""

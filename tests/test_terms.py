@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 
 import numpy as np
@@ -72,6 +73,41 @@ def test_feature_matching_by_hand():
     seen = view(fake=fake, real=real, features=lambda x: 2 * x)
     # Mean features (2, 6) and (4, 1).
     assert float(terms.feature_matching(0.5)(seen)) == pytest.approx(0.5 * ((2 - 4) ** 2 + (6 - 1) ** 2))
+
+
+class Tailed(nn.Module):
+    """A D that does something with its answer before it returns it."""
+
+    def __init__(self, norm=lambda layer: layer, tail=lambda a: a) -> None:
+        super().__init__()
+        self.body, self.head, self.tail = nn.Linear(2, 5), norm(nn.Linear(5, 1)), tail
+
+    def forward(self, x):
+        return self.tail(self.head(self.body(x).relu()))
+
+
+TAILS = {"none": lambda a: a, "view": lambda a: a.view(-1), "first": lambda a: a[:, 0], "mean": lambda a: a.mean(1)}
+NORMS = [
+    torch.nn.utils.parametrizations.spectral_norm,
+    torch.nn.utils.parametrizations.weight_norm,
+    gu.critics.Spectral,
+]
+
+
+@pytest.mark.parametrize(
+    "D",
+    [*(Tailed(tail=tail) for tail in TAILS.values()), *(Tailed(norm) for norm in NORMS)],
+    ids=[*TAILS, "sn", "wn", "ours"],
+)
+def test_features_are_what_enters_the_last_layer_whatever_comes_after(D):
+    pure = gu.functional.Functional(lambda: copy.deepcopy(D), "D")
+    params, buffers = pure.draw()
+    x = draw(6, 2).float()
+    body = functional_call(pure._train.body, {k[5:]: v for k, v in params.items() if k.startswith("body.")}, (x,))
+    for again in (pure, copy.deepcopy(pure)):
+        torch.testing.assert_close(again.features(params, buffers, x), body.relu())
+    many = vmap(lambda x: pure.features(params, buffers, x))(torch.stack([x, x + 1]))
+    torch.testing.assert_close(many[0], body.relu())
 
 
 @pytest.mark.parametrize("scale", [0.1, 3.0])
