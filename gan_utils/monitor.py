@@ -294,6 +294,7 @@ class CollapseMonitor:
             curves = {label: self.table[name] for name, label in names.items()}
             below = "step" if ax.get_subplotspec().is_last_row() else ""
             plots.lines(self.table.step, curves, xlabel=below, ylabel="", ax=ax).set_title(title)
+            log = log and any((curve > 0).any() for curve in curves.values())
             ax.set_yscale("log") if log else ax.set_ylim(0, max(1.1, ax.get_ylim()[1]))
             for alarm in self.alarms:
                 ax.axvline(alarm.step, color="black", linestyle=":", linewidth=0.8)
@@ -324,7 +325,8 @@ def watch(monitors: Sequence[CollapseMonitor], n: int = 256) -> Callable[[int, A
 
 def _samples(name: str, x: object) -> Tensor:
     if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(f"{name} must be a tensor of floats [n, *shape]; got {getattr(x, 'dtype', type(x).__name__)}.")
+        form = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"{name} must be a tensor of floats [n, *shape]; got {form}.")
     if x.ndim < 2 or len(x) < 8 or x.numel() == 0:
         raise ValueError(f"{name} must hold at least 8 samples, [n, *shape]; got shape {list(x.shape)}.")
     return x.detach()
@@ -355,7 +357,10 @@ def _ask(D: nn.Module, *sets: Tensor) -> list[Tensor]:
             module.training = False
         return [_outputs("what D returns", functional_call(D, buffers, (x.to(sets[0]),))) for x in sets]
     except (RuntimeError, TypeError, IndexError) as error:
-        raise ValueError(f"D cannot take a batch {list(sets[0].shape)} by itself: {error} Leave D out.") from error
+        raise ValueError(
+            f"D cannot take a batch {list(sets[0].shape)} by itself: {error}. Leave D out, or wrap it in a module that takes x "
+            f"alone and returns its logits."
+        ) from error
     finally:
         for module, mode in modes.items():
             module.training = mode

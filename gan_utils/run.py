@@ -27,7 +27,10 @@ class Source(Protocol):
     shape: tuple[int, ...]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return n samples ``[n, *shape]``, float32, drawn with the given CPU generator alone."""
+        """Return n samples ``[n, *shape]``, float32, drawn with the given CPU generator alone.
+
+        ``n`` may be many batches: draw with replacement where the data are a set of fixed size.
+        """
 
     def describe(self) -> str:
         """Return one line that tells this source from others."""
@@ -38,7 +41,8 @@ def known(source: Any, *needs: str) -> Any:
     missing = [name for name in needs or ("shape", "sample", "describe") if not hasattr(source, name)]
     if missing:
         raise TypeError(
-            f"source must have shape, sample(n, generator) and describe(); {type(source).__name__} lacks {missing}."
+            f"source must have shape, sample(n, generator) and describe(), as gu.data.Points(x) has for a tensor x; "
+            f"{type(source).__name__} lacks {missing}."
         )
     return source
 

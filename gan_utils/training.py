@@ -55,7 +55,9 @@ def draw_block(gan: GAN, source: Source, seed: int, block: int, batch: int) -> B
     checks.kind("gan", gan, GAN), known(source, "shape", "sample"), checks.integer("batch", batch)
     generator = runtime.generator(seed, checks.integer("block", block, least=0))
     k = gan.d_steps
-    x = source.sample(BLOCK * k * batch, generator).reshape(BLOCK, k, batch, *source.shape)
+    n = BLOCK * k * batch
+    x = checks.shaped(f"source.sample({n})", source.sample(n, generator), n, *source.shape)
+    x = x.reshape(BLOCK, k, batch, *source.shape)
     z = torch.randn(BLOCK, k + 1, batch, gan.latent, generator=generator)
     judged = (math.prod(source.shape) + gan.latent,) if gan.joint else source.shape
     noise = torch.rand(BLOCK, k, *_noise_shape(gan, batch, judged), generator=generator)
@@ -116,6 +118,8 @@ def fit(
         progress: show a progress bar.
 
     Interrupting (Ctrl-C, the stop button) ends training cleanly: the run so far is saved and returned, with a warning.
+    Not for several threads at once: torch's global generator serves all of them. In another process, build the recipe there:
+    it holds functions, which are not pickled.
 
     Raises:
         ValueError, TypeError: for an argument that cannot work, before any training.
@@ -223,7 +227,12 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
     state = gan.init(0)
     real = source.sample(batch, runtime.generator(0))
     checks.shaped("source.sample(batch)", real, batch, *source.shape)
-    checks.finite("source.sample(batch)", real)
+    if checks.finite("source.sample(batch)", real).dtype != torch.float32:
+        raise TypeError(f"source.sample(batch) must hold float32; got {real.dtype}: add .float().")
+    if not torch.equal(real, source.sample(batch, runtime.generator(0))):
+        raise ValueError(
+            "source.sample(n, generator) must draw with the generator alone; called twice it gave other data."
+        )
     z = torch.zeros(batch, gan.latent)
     fake = _try_network("G", gan.G, state.G.params, state.G.buffers, z, f"latents {list(z.shape)}")
     if fake.shape != real.shape:
@@ -239,9 +248,19 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
     logits = _try_network("D", gan.D, state.D.params, state.D.buffers, real, f"{judged} {list(real.shape)}")
     if logits.ndim not in (1, 2) or logits.numel() != logits.shape[0] or batch % logits.shape[0]:
         raise ValueError(f"D must give one logit a sample, [{batch}] or [{batch}, 1]; it gives {list(logits.shape)}.")
+    if _ends_in_sigmoid(gan, state.D, real):
+        raise ValueError("D must end in logits, which the losses take: leave out its last step, the sigmoid.")
     if gan.together is None:
         gan = replace(gan, together=gan.D.judges_alone(state.D.params, state.D.buffers, real, fake))
     return gan
+
+
+@torch.enable_grad()
+def _ends_in_sigmoid(gan: GAN, D: Player, x: Tensor) -> bool:
+    step = gan.D({name: value.clone().requires_grad_() for name, value in D.params.items()}, D.buffers, x)[0].grad_fn
+    while step is not None and any(form in step.name() for form in ("View", "Reshape", "queeze", "Select", "Slice")):
+        step = step.next_functions[0][0]
+    return step is not None and "Sigmoid" in step.name()
 
 
 def _try_network(role: str, network: Callable, params: dict, buffers: dict, x: Tensor, fed: str) -> Tensor:
@@ -249,7 +268,8 @@ def _try_network(role: str, network: Callable, params: dict, buffers: dict, x: T
     try:
         out = network(params, buffers, x)[0]
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"{role} cannot take {fed}: {str(error).splitlines()[0]}") from error
+        hint = " (Should they be [B, Z, 1, 1], begin G with nn.Unflatten(1, (Z, 1, 1)).)" if role == "G" else ""
+        raise ValueError(f"{role} cannot take {fed}: {str(error).splitlines()[0]}{hint}") from error
     if not isinstance(out, Tensor):
         raise TypeError(f"{role} must return one tensor; it returned {type(out).__name__}.")
     if not torch.equal(before, torch.random.get_rng_state()):
@@ -289,7 +309,9 @@ def _callback_events(run: Run, steps: int, callbacks: Sequence[Callback], every:
             for name, value in said.items():
                 if name in ("seed", "lr_g", "lr_d", "step", "diverged", *Logs._fields):
                     raise ValueError(f"a callback returned {name!r}, which is a column of the history already.")
-                values = torch.as_tensor(value, dtype=torch.float32).cpu().expand(len(run.seeds))
+                values = torch.as_tensor(value, dtype=torch.float32).cpu()
+                values = checks.shaped(f"a callback's {name!r}", values, len(run.seeds)) if values.ndim else values
+                values = values.expand(len(run.seeds))
                 run.metrics.setdefault(name, {})[run.step] = values.clone(memory_format=torch.contiguous_format)
 
     return [(max(1, steps // 20) if every is None else checks.integer("callback_every", every), measure)]

@@ -140,7 +140,7 @@ def test_points_are_drawn_with_replacement_and_evenly():
         (lambda: gaussians_1d(weights=(1.0, 0.0)), ValueError, "weights must be positive"),
         (lambda: gaussians_1d(()), ValueError, "means must have shape"),
         (lambda: Mixture([[0.0]], 1.0), TypeError, "means must be a tensor"),
-        (lambda: Mixture(torch.zeros(3), 1.0), ValueError, r"means must have shape \[n, n\]; got \[3\]"),
+        (lambda: Mixture(torch.zeros(3), 1.0), ValueError, r"means must have shape \[n, d\]; got \[3\]"),
         (lambda: ring().sample(0), ValueError, "n must be at least 1"),
         (lambda: ring().log_prob(torch.zeros(4, 3)), ValueError, r"x must have shape \[n, 2\]; got \[4, 3\]"),
         (lambda: ring().nearest(torch.zeros(2)), ValueError, "x must have shape"),

@@ -81,7 +81,7 @@ def test_shifts_do_not_matter():
     [
         (lambda: k_means(torch.ones(5, 2), 2), ValueError, "at least k = 2 different points; got 1"),
         (lambda: k_means(torch.ones(5, 2), 0), ValueError, "k must be at least 1"),
-        (lambda: find_modes(torch.ones(5)), ValueError, r"x must have shape \[n, n\]; got \[5\]"),
+        (lambda: find_modes(torch.ones(5)), ValueError, r"x must have shape \[n, d\]; got \[5\]"),
         (lambda: find_modes(torch.tensor([[float("nan")]])), ValueError, "x holds 1 NaN"),
         (lambda: find_modes(torch.ones(5, 1), strength=2), ValueError, "strength must be"),
         (lambda: find_modes(torch.ones(5, 1), most=0), ValueError, "most must be at least 1"),
@@ -101,3 +101,15 @@ def test_distances_do_not_depend_on_where_the_origin_is(far):
     torch.testing.assert_close(gu.metrics.reach(at[:50], at[50:]), gu.metrics.reach(x[:50], x[50:]), rtol=1e-3, atol=0)
     chosen = nearest_centre(at[20:], at[:20])
     torch.testing.assert_close((x[20:] - x[chosen]).norm(dim=1), torch.cdist(x[20:], x[:20]).amin(1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_does_not_overflow(dtype):
+    x = gu.data.ring().sample(1_000, gu.generator(0))
+    half, own = x.to(dtype), x.to(dtype).float()
+    torch.testing.assert_close(gu.metrics.spread(half), gu.metrics.spread(own))
+    for fake, data in ((half, own), (own, half), (half, half), (own.double(), half)):
+        found = gu.metrics.reach(fake[:500], data[500:])
+        torch.testing.assert_close(
+            found, gu.metrics.reach(own[:500], own[500:]), check_dtype=False, rtol=1e-3, atol=1e-6
+        )

@@ -298,7 +298,7 @@ ZERO = torch.zeros(40, dtype=torch.int64)
         (lambda: ndb(OK, OK, 4, level=0), ValueError, "level must be a finite number above 0, at most 1; got 0"),
         (lambda: ndb(OK, BAD, 4), ValueError, "fake holds 2 NaN"),
         (lambda: vendi(BAD), ValueError, "x holds 2 NaN"),
-        (lambda: vendi(torch.zeros(0, 2)), ValueError, r"x must have shape \[n, n\]; got \[0, 2\]"),
+        (lambda: vendi(torch.zeros(0, 2)), ValueError, r"x must have shape \[n, d\]; got \[0, 2\]"),
         (lambda: vendi(torch.zeros(3, 2)), ValueError, "x holds 3 rows of zeros"),
         (lambda: vendi(OK, "gauss"), ValueError, "kernel='gauss' is not known. Did you mean 'gaussian'"),
         (lambda: vendi(OK, "gaussian"), ValueError, "bandwidth must be a finite number above 0; got None"),

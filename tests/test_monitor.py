@@ -296,7 +296,9 @@ def test_d_is_put_back_also_when_it_fails():
             raise RuntimeError("no such shape")
 
     D = Fails()
-    with pytest.raises(ValueError, match=r"D cannot take a batch \[8, 2\] by itself: no such shape Leave D out"):
+    with pytest.raises(
+        ValueError, match=r"D cannot take a batch \[8, 2\] by itself: no such shape. Leave D out, or wrap it"
+    ):
         gu.CollapseMonitor().update(0, real=draw(RING, 8, 1), fake=draw(RING, 8, 2), D=D)
     assert D.training
 

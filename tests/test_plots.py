@@ -102,7 +102,7 @@ def test_the_numbers_of_a_heatmap_can_be_read_on_their_cells():
 @pytest.mark.parametrize(
     "change, error, words",
     [
-        (dict(values=[0.5, 1.0]), ValueError, r"values must have shape \[n, n\]; got \[2\]"),
+        (dict(values=[0.5, 1.0]), ValueError, r"values must have shape \[n, d\]; got \[2\]"),
         (dict(rows=[1, 2]), ValueError, "rows must have a label for each of the 1 rows of values; got 2"),
         (dict(columns=[1]), ValueError, "columns must have a label for each of the 2 columns of values; got 1"),
     ],
@@ -124,7 +124,7 @@ def test_points():
     assert not any(ax.axison for ax in axes.flat[5:])
     single = plots.points(samples[0])
     assert single.shape == (1, 1) and len(single[0, 0].collections) == 1
-    with pytest.raises(ValueError, match=r"samples must have shape \[n, n, 2\]; got \[3, 4, 5\]"):
+    with pytest.raises(ValueError, match=r"samples must have shape \[n, d, 2\]; got \[3, 4, 5\]"):
         plots.points(torch.zeros(3, 4, 5))
 
 

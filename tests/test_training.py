@@ -646,7 +646,7 @@ G, D = gu.models.mlp(2, 4, 2), gu.models.mlp(2, 4, 1)
             ValueError,
             r"holds 16 NaN or Inf values, the first at index \(0, 0\)",
         ),
-        (dict(source=Source(lambda n: torch.zeros(n, 2).double())), ValueError, "D cannot take data"),
+        (dict(source=Source(lambda n: torch.zeros(n, 2).double())), TypeError, "must hold float32; got torch.float64"),
         (dict(steps=0), ValueError, "steps must be at least 1; got 0"),
         (dict(steps=1e3), TypeError, "steps must be a whole number"),
         (dict(batch=-1), ValueError, "batch must be at least 1; got -1"),
@@ -694,3 +694,72 @@ def test_no_warning_leaks_from_a_plain_run():
         warnings.simplefilter("always")
         train(steps=3, seeds=2)
     assert not caught
+
+
+class Probabilities(nn.Module):
+    """A D that says how likely a sample is real, however that is written."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.main = way, nn.Linear(2, 1)
+
+    def forward(self, x):
+        a = self.main(x)
+        return {
+            "sigmoid": a.sigmoid,
+            "view": lambda: a.sigmoid().view(-1),
+            "log": lambda: nn.functional.logsigmoid(a)[:, 0],
+        }[self.way]()
+
+
+@pytest.mark.parametrize(
+    "D", [*map(Probabilities, ("sigmoid", "view", "log")), nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())]
+)
+def test_a_d_that_ends_in_a_sigmoid_is_refused(D):
+    with pytest.raises(ValueError, match="D must end in logits"):
+        train(gu.GAN(gu.models.mlp(2, 4, 2), D), steps=1)
+
+
+def test_a_sigmoid_inside_d_is_no_matter():
+    D = nn.Sequential(nn.Linear(2, 4), nn.Sigmoid(), nn.Linear(4, 1), nn.Flatten(0))
+    assert not train(gu.GAN(gu.models.mlp(2, 4, 2), D), steps=1).diverged.any()
+
+
+class Faulty:
+    """A source that does not keep to what is asked of one."""
+
+    shape, data = (2,), torch.randn(40, 2, generator=gu.generator(0))
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def sample(self, n, generator):
+        if self.fault == "has its own luck":
+            return torch.randn(n, 2)
+        return self.data[torch.randperm(len(self.data), generator=generator)[:n]]
+
+    def describe(self):
+        return f"faulty({self.fault})"
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("has its own luck", "must draw with the generator alone"),
+        ("runs out", r"source.sample\(\d+\) must have shape \[\d+, 2\]; got \[40, 2\]"),
+    ],
+)
+def test_a_source_that_does_not_keep_to_the_rules_is_named(fault, message):
+    with pytest.raises(ValueError, match=message):
+        fit(recipe(), Faulty(fault), steps=1, batch=16, device="cpu", progress=False)
+
+
+def test_a_callback_that_returns_samples_is_named():
+    with pytest.raises(ValueError, match=r"a callback's 'look' must have shape \[\d\]; got"):
+        train(callbacks=[lambda step, run: {"look": run.sample(3)}])
+
+
+def test_latents_as_images_are_explained():
+    G = nn.Sequential(nn.ConvTranspose2d(8, 4, 4), nn.Conv2d(4, 1, 4))
+    with pytest.raises(ValueError, match=r"begin G with nn.Unflatten\(1, \(Z, 1, 1\)\)"):
+        train(gu.GAN(G, gu.models.mlp(2, 4, 1)), steps=1)

@@ -24,8 +24,8 @@ def spread(x: Tensor) -> Tensor:
         >>> gu.metrics.spread(torch.ones(20, 2)).item()
         0.0
     """
-    n = _rows(x, "x", least=2).shape[-2]
-    x = x - x.flatten(0, -2).mean(0)  # far from the origin cdist would lose what sets samples apart
+    x = _rows(x, "x", least=2)
+    n, x = x.shape[-2], x - x.flatten(0, -2).mean(0)  # far from the origin cdist would lose what sets samples apart
     return torch.cdist(x, x).sum(dim=(-2, -1)) / (n * (n - 1))
 
 
@@ -41,7 +41,9 @@ def reach(x: Tensor, data: Tensor) -> Tensor:
         >>> gu.metrics.reach(torch.zeros(1, 1), torch.tensor([[1.0], [3.0]])).item()
         2.0
     """
-    middle = checks.floats("data", data, None, _rows(x, "x").shape[-1]).mean(0)
+    x = _rows(x, "x")
+    data = checks.floats("data", data, None, x.shape[-1]).to(torch.promote_types(x.dtype, data.dtype))
+    x, middle = x.to(data.dtype), data.mean(0)
     return torch.cdist(data - middle, x - middle).amin(dim=-1).mean(dim=-1)
 
 
@@ -49,4 +51,4 @@ def _rows(x: Tensor, name: str, least: int = 1) -> Tensor:
     if not isinstance(x, Tensor) or x.ndim < 2 or x.shape[-2] < least or x.numel() == 0 or not x.is_floating_point():
         form = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"{name} must be floats [..., n, d] with n >= {least}; got {form}. Images: x.flatten(-3).")
-    return x
+    return x.to(torch.promote_types(x.dtype, torch.float32))  # sums of half precision soon overflow
