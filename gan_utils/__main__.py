@@ -42,7 +42,7 @@ def load(path: Path) -> Tensor:
         raise ValueError(f"{path} is no .npy file of numbers ({error}). Save it with numpy.save.") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim < 2:
         form = f"{array.dtype} of shape {list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
-        raise ValueError(f"{path} must hold numbers [n, ...], one row a sample; it holds {form}.")
+        raise ValueError(f"{path} must hold one array [n, ...] of numbers, as numpy.save writes it; it holds {form}.")
     whole = array.dtype.kind in "iub" and array.dtype != np.uint8
     return _scaled(array) if array.dtype == np.uint8 else torch.from_numpy(array.astype(float) if whole else array)
 

@@ -159,6 +159,8 @@ class CollapseMonitor:
             G: its gradient is read. Gradients are what ``.grad`` holds: call between ``backward`` and ``zero_grad``. (In
                 the usual loop D's then holds what G's backward pass has added, too.)
 
+        A D that also wants labels, or gives more than scores, is shown in a module that takes x alone and gives the scores.
+
         What is not given is not watched, and :meth:`report` says so. ValueError or TypeError, naming the argument, for
         other shapes or types, and for reals that hold NaN or are all equal. (NaN in the fakes is an alarm.)
         """

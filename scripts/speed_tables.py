@@ -154,6 +154,18 @@ def quality(record: Record, what: str) -> Iterator[str]:
     yield from table(["Loop", "Seeds that got there", "Steps until half had", "Seconds", "of it compiling"], rows())
 
 
+def steps(record: Record, what: str) -> Iterator[str]:
+    """Yield a row for each comparison with the tutorial's loop, and what was asked of it; ``what`` is the word "all"."""
+
+    def rows() -> Iterator[list[str]]:
+        for row in record["rows"]:
+            ratio = spread(row["ratio"], row["ratio_low"], row["ratio_high"], "x")
+            asked = f"{row['goal']:g}x" if row["goal"] else "-"
+            yield [row["name"], asked, ratio, number(row["tutorial_ms"]), number(row["package_ms"])]
+
+    yield from table(["Recipe", "Goal", "Times as fast", "Tutorial, ms a step", "Package, ms a step"], rows())
+
+
 #: By the marker's first word: the record, and what makes lines of it and of the marker's second word.
 TABLES: dict[str, tuple[str, Callable[[Record, str], Iterator[str]]]] = {
     "peers": ("peers.json", peers),
@@ -161,6 +173,7 @@ TABLES: dict[str, tuple[str, Callable[[Record, str], Iterator[str]]]] = {
     "cost": ("limits.json", cost),
     "metrics": ("metrics_peers.json", metrics),
     "quality": ("time_to_quality.json", quality),
+    "steps": ("step_speed.json", steps),
 }
 
 

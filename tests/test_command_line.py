@@ -106,8 +106,8 @@ def test_bad_input_is_status_2_and_one_line(files, capsys):
         "text.npy": "text.npy is no .npy file",
         "empty": "empty holds no images",
         "broken": "a.png cannot be read as an image",
-        "flat.npy": "flat.npy must hold numbers",
-        "words.npy": "words.npy must hold numbers",
+        "flat.npy": "flat.npy must hold one array",
+        "words.npy": "words.npy must hold one array",
         "other.npy": "fake must be of the form of real",
         "nan.npy": "fake holds 120 NaN",
     }.items():

@@ -102,6 +102,14 @@ def test_limits_are_as_the_page_says():
     assert sum(p.numel() for net in pair for p in net.parameters()) == pytest.approx(3e6, rel=0.05)
 
 
+def test_goals_are_as_the_page_says():
+    rows = {row["name"]: row for row in RECORDS["step_speed.json"]["rows"]}
+    ring, gp, mnist, reused = list(rows.values())[:4]
+    assert ring["ratio_low"] > 1.5 * ring["goal"] and gp["ratio_low"] > 1.5 * gp["goal"], "far past their goals"
+    assert 0.9 * mnist["goal"] < mnist["ratio"] < mnist["goal"] < reused["ratio"] and "reused" in reused["name"]
+    assert rows["ring, replayed"]["ratio"] > 3 and 0.8 < rows["MNIST, replayed"]["ratio"] < 1.25
+
+
 def test_costs_are_as_the_page_says():
     rows = {row["axis"]: row for row in RECORDS["limits.json"]["cost"]}
     ms = {axis: dict(zip(row["sizes"], (t[0] for t in row["ms"]), strict=True)) for axis, row in rows.items()}
