@@ -116,9 +116,7 @@ def _watched(module: nn.Module, seen: list[Tensor]) -> nn.Module:
     module, head = copy.deepcopy(module), ""
     for name, part in module.named_modules():
         if any(weight.ndim > 1 for weight in part.parameters(recurse=False)):
-            head = name.partition(".parametrizations")[
-                0
-            ]  # the layer, where torch's spectral norm keeps its weight apart
+            head = name.partition(".parametrizations")[0]  # the layer, where a norm of torch's keeps its weight apart
     module.get_submodule(head).register_forward_pre_hook(partial(_note, seen))
     return module
 

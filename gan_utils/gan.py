@@ -238,7 +238,7 @@ def d_objective(
 def g_objective(
     params: Tensors, gan: GAN, buffers: Tensors, D: Player, real: Tensor, z: Tensor, key: Tensor, shown: Shown = ()
 ) -> tuple[Tensor, tuple[Tensors, Tensors]]:
-    """What G minimises: its loss on fresh fakes, averaged over the batch, and its terms. Few losses look at ``real``."""
+    """What G minimises: its loss on fakes (fresh ones, if none are given), and its terms. Few losses look at ``real``."""
     sample, fake, real, buffers = shown or _shown(gan, params, buffers, real, z, key + 4)
     on_fake, d_buffers = gan.D(D.params, D.buffers, fake, key + 5)
     loss = gan.loss.g(_logits(on_fake), lambda: _logits(gan.D(D.params, D.buffers, real, key + 6)[0])).mean()
