@@ -37,6 +37,7 @@ def load(name):
         ("metrics_peers", {"rows": 3}),
         ("limits", {"limit": 1, "cost": 1}),
         ("pacgan_table1", {"rows": 4}),
+        ("busy_machine", {"rows": 2}),
         ("cuda_graphs", {"rows": 1}),
         ("time_to_quality", {"rows": 3}),
         ("peers", {"rows": 8, "verdicts": 2}),
