@@ -138,6 +138,8 @@ class GAN:
         if (self.joint or any(term.encoder for term in terms)) and not G.encodes:
             wants = "joint=True" if self.joint else f"the term {next(t.name for t in terms if t.encoder)}"
             raise ValueError(f"{wants} needs a G with an encoder, such as models.WithEncoder(G, encoder).")
+        if self.play in (consensus, unrolled):
+            raise TypeError(f"play must be a rule, such as {self.play.__name__}() gives; got the function itself.")
         fixed = {
             "G": G,
             "D": D,

@@ -115,9 +115,6 @@ class DCGANGenerator(_Drawn):
         )
         self.reset_parameters()
 
-    def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z)
-
 
 class DCGANDiscriminator(_Drawn):
     """DCGAN's discriminator for 28 x 28: ``[B, channels, 28, 28] -> [B, 1]``; strided convolutions, LeakyReLU 0.2.

@@ -61,8 +61,7 @@ def draw_block(gan: GAN, source: Source, seed: int, block: int, batch: int) -> B
     z = torch.randn(BLOCK, k + 1, batch, gan.latent, generator=generator)
     judged = (math.prod(source.shape) + gan.latent,) if gan.joint else source.shape
     noise = torch.rand(BLOCK, k, *_noise_shape(gan, batch, judged), generator=generator)
-    key = torch.randint(2**31, (BLOCK,), generator=generator)
-    return Batch(x, z, noise, key)
+    return Batch(x, z, noise, key=torch.randint(2**31, (BLOCK,), generator=generator))
 
 
 def _noise_shape(gan: GAN, batch: int, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -120,6 +119,9 @@ def fit(
     Interrupting (Ctrl-C, the stop button) ends training cleanly: the run so far is saved and returned, with a warning.
     Not for several threads at once: torch's global generator serves all of them. In another process, build the recipe there:
     it holds functions, which are not pickled.
+
+    A warning, and no error, where a penalty meets a D that judges a sample by its batch: the penalty is about D's slope at one
+    sample, which then depends on the others (Gulrajani et al., 2017, section 4). ``GAN(..., together=False)`` silences it.
 
     Raises:
         ValueError, TypeError: for an argument that cannot work, before any training.
@@ -252,6 +254,9 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
         raise ValueError("D must end in logits, which the losses take: leave out its last step, the sigmoid.")
     if gan.together is None:
         gan = replace(gan, together=gan.D.judges_alone(state.D.params, state.D.buffers, real, fake))
+        if gan.penalties and not gan.together:
+            text = "D judges a sample by its batch (BatchNorm?), which a gradient penalty does not allow: try LayerNorm."
+            warnings.warn(text, stacklevel=4)  # Gulrajani et al. (2017), section 4
     return gan
 
 
@@ -376,7 +381,8 @@ class Advance:
     def __init__(self, run: Run, *, replay: bool = False) -> None:
         self.run = run
         # Under vmap, convolutions become grouped convolutions, which are slow on a CPU; one member needs no vmap.
-        self.together = len(run.seeds) > 1 and not (_convolutional(run.gan) and run.device.type == "cpu")
+        convolutional = run.gan.G.convolutional or run.gan.D.convolutional
+        self.together = len(run.seeds) > 1 and not (convolutional and run.device.type == "cpu")
         self.replay, self.step = replay, None
         self.block, self.noise = -1, None
 
@@ -480,10 +486,6 @@ def _in_place(pure: Callable) -> Callable:
     # torch.compile counts recompilations per code object, and gives up after eight: each recipe gets one of its own.
     advance.__code__ = advance.__code__.replace()
     return advance
-
-
-def _convolutional(gan: GAN) -> bool:
-    return gan.G.convolutional or gan.D.convolutional
 
 
 def _member(tree: Any, i: int) -> Any:

@@ -466,6 +466,12 @@ class Bare(nn.Module):
         (dict(opt_d=optim.adam), TypeError, "opt_d must be an optimiser"),
         (dict(d_steps=0), ValueError, "d_steps must be at least 1; got 0"),
         (dict(d_steps=True), TypeError, "d_steps must be a whole number"),
+        (
+            dict(play=gu.consensus),
+            TypeError,
+            r"play must be a rule, such as consensus\(\) gives; got the function itself",
+        ),
+        (dict(play=gu.unrolled), TypeError, r"play must be a rule, such as unrolled\(\) gives"),
         (dict(play="simultanous"), ValueError, r"play='simultanous' is not known. Did you mean 'simultaneous'\?"),
         (dict(ema=1.0), ValueError, "ema must be a finite number at least 0, at most 0.999999; got 1.0"),
         (dict(ema=-0.1), ValueError, "ema must be a finite number"),

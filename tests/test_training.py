@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -426,6 +427,22 @@ class Counts(nn.Module):
     def forward(self, x):
         Counts.calls += 1
         return self.linear(x) / Counts.calls
+
+
+def test_a_penalty_on_a_d_that_judges_its_batch_is_warned_of():
+    D = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+    layered = nn.Sequential(nn.Linear(2, 8), nn.LayerNorm(8), nn.ReLU(), nn.Linear(8, 1))
+    gan = gu.GAN(gu.models.mlp(2, 4, 2), D, penalties=gu.penalties.wgan_gp())
+    with pytest.warns(UserWarning, match=r"BatchNorm\?\), which a gradient penalty does not allow") as told:
+        train(gan, steps=1)
+    assert told[0].filename == __file__, "it points at the call of fit"
+    # A warning would be an error in these:
+    for fine in (
+        replace(gan, penalties=()),
+        replace(gan, together=False),
+        gu.GAN(gan.G, layered, penalties=gan.penalties),
+    ):
+        assert not train(fine, steps=1).diverged.any()
 
 
 class Asks(Counts):
