@@ -166,6 +166,18 @@ def steps(record: Record, what: str) -> Iterator[str]:
     yield from table(["Recipe", "Goal", "Times as fast", "Tutorial, ms a step", "Package, ms a step"], rows())
 
 
+def busy(record: Record, what: str) -> Iterator[str]:
+    """Yield a row for each recipe and situation: a step on one thread and on all; ``what`` is the word "all"."""
+
+    def rows() -> Iterator[list[str]]:
+        for row in record["rows"]:
+            times = [spread(*row[part]) for part in ("one_thread_ms", "all_threads_ms")]
+            yield [row["name"], row["beside"], *times, spread(*row["ratio"], "x")]
+
+    threads = f"{record['provenance']['threads']} threads"
+    yield from table(["Recipe", "Beside", "One thread, ms a step", f"{threads}, ms a step", "Times as long"], rows())
+
+
 #: By the marker's first word: the record, and what makes lines of it and of the marker's second word.
 TABLES: dict[str, tuple[str, Callable[[Record, str], Iterator[str]]]] = {
     "peers": ("peers.json", peers),
@@ -174,6 +186,7 @@ TABLES: dict[str, tuple[str, Callable[[Record, str], Iterator[str]]]] = {
     "metrics": ("metrics_peers.json", metrics),
     "quality": ("time_to_quality.json", quality),
     "steps": ("step_speed.json", steps),
+    "busy": ("busy_machine.json", busy),
 }
 
 

@@ -110,6 +110,14 @@ def test_goals_are_as_the_page_says():
     assert rows["ring, replayed"]["ratio"] > 3 and 0.8 < rows["MNIST, replayed"]["ratio"] < 1.25
 
 
+def test_a_busy_machine_is_as_the_page_says():
+    assert RECORDS["busy_machine.json"]["provenance"]["threads"] == 2, "the second core"
+    rows = RECORDS["busy_machine.json"]["rows"]
+    assert [row["beside"] for row in rows] == ["nothing else", "one busy process"] * 2
+    assert all(row["ratio"][2] < 1 for row in rows[::2]), "alone, in every round"
+    assert all(row["ratio"][1] > 2 for row in rows[1::2]), "beside it, in every round"
+
+
 def test_costs_are_as_the_page_says():
     rows = {row["axis"]: row for row in RECORDS["limits.json"]["cost"]}
     ms = {axis: dict(zip(row["sizes"], (t[0] for t in row["ms"]), strict=True)) for axis, row in rows.items()}
