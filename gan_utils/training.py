@@ -255,7 +255,7 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
     if gan.together is None:
         gan = replace(gan, together=gan.D.judges_alone(state.D.params, state.D.buffers, real, fake))
         if gan.penalties and not gan.together:
-            text = "D judges a sample by its batch (BatchNorm?), which a gradient penalty does not allow: try LayerNorm."
+            text = "D judges a sample by its batch (BatchNorm?), which gradient penalties forbid: try LayerNorm."
             warnings.warn(text, stacklevel=4)  # Gulrajani et al. (2017), section 4
     return gan
 

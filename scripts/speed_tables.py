@@ -174,8 +174,9 @@ def busy(record: Record, what: str) -> Iterator[str]:
             times = [spread(*row[part]) for part in ("one_thread_ms", "all_threads_ms")]
             yield [row["name"], row["beside"], *times, spread(*row["ratio"], "x")]
 
-    threads = f"{record['provenance']['threads']} threads"
-    yield from table(["Recipe", "Beside", "One thread, ms a step", f"{threads}, ms a step", "Times as long"], rows())
+    many = f"{record['provenance']['threads']} threads"
+    names = ["Recipe", "Beside", "One thread, ms a step", f"{many}, ms a step", f"{many}: times as long"]
+    yield from table(names, rows())
 
 
 #: By the marker's first word: the record, and what makes lines of it and of the marker's second word.

@@ -114,7 +114,7 @@ def test_a_busy_machine_is_as_the_page_says():
     assert RECORDS["busy_machine.json"]["provenance"]["threads"] == 2, "the second core"
     rows = RECORDS["busy_machine.json"]["rows"]
     assert [row["beside"] for row in rows] == ["nothing else", "one busy process"] * 2
-    assert all(row["ratio"][2] < 1 for row in rows[::2]), "alone, in every round"
+    assert all(row["ratio"][2] < 0.9 for row in rows[::2]), "alone, in every round"
     assert all(row["ratio"][1] > 2 for row in rows[1::2]), "beside it, in every round"
 
 

@@ -433,7 +433,7 @@ def test_a_penalty_on_a_d_that_judges_its_batch_is_warned_of():
     D = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
     layered = nn.Sequential(nn.Linear(2, 8), nn.LayerNorm(8), nn.ReLU(), nn.Linear(8, 1))
     gan = gu.GAN(gu.models.mlp(2, 4, 2), D, penalties=gu.penalties.wgan_gp())
-    with pytest.warns(UserWarning, match=r"BatchNorm\?\), which a gradient penalty does not allow") as told:
+    with pytest.warns(UserWarning, match=r"BatchNorm\?\), which gradient penalties forbid") as told:
         train(gan, steps=1)
     assert told[0].filename == __file__, "it points at the call of fit"
     # A warning would be an error in these:
