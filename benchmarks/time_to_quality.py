@@ -1,6 +1,6 @@
 """How long until a GAN on the ring is good: all eight modes, and 90 % of 2,500 samples within three standard deviations?
 
-    python benchmarks/time_to_quality.py --json benchmarks/recorded/time_to_quality.json    # about ten minutes
+    python benchmarks/time_to_quality.py --json benchmarks/recorded/time_to_quality.json    # a quarter of an hour
 
 Twenty seeds of the same recipe, networks and batch: the tutorial's loop, seed after seed, and the package, all seeds at
 once; and the package with a moving average of G (EMA), which the tutorial does not keep. The time counted is that of
