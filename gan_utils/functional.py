@@ -207,6 +207,15 @@ class Functional:
         buffers = {name: value.detach().clone() for name, value in module.named_buffers()}
         return params, {name: value for name, value in buffers.items() if name not in self._keys} | held
 
+    @torch.no_grad()
+    def module(self, tensors: Tensors) -> nn.Module:
+        """Return a module of the kind that was given, with these parameters and buffers, in evaluation mode."""
+        with torch.random.fork_rng(devices=[]):  # what a builder draws shall not be felt
+            module = self._build()
+        for name, own in (*module.named_parameters(), *module.named_buffers()):
+            own.copy_(tensors.get(name, own))  # a layer's own key for its draws is in no state
+        return module.eval()
+
     def __call__(
         self,
         params: Tensors,

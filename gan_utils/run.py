@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import GetAttrKey, KeyPath, tree_flatten_with_path, tree_map, tree_map_with_path
 
 from gan_utils import checks, runtime
 from gan_utils.checkpoint import CheckpointError, load_tensors, save_tensors
+from gan_utils.functional import Tensors
 from gan_utils.gan import GAN, Logs, State, pairs
 
 __all__ = ["Frames", "Run", "Source"]
@@ -101,16 +102,44 @@ class Run:
     @torch.no_grad()
     def generate(self, z: Tensor, *, ema: bool | None = None) -> Tensor:
         """Return ``[seeds, n, *shape]`` outputs for given latents ``[n, latent]``, on the CPU, in evaluation mode."""
-        if ema and not self.gan.ema:
-            raise ValueError("ema=True, but the recipe keeps no average: build it with GAN(..., ema=0.999).")
         z = checks.rows("z", z, dim=self.gan.latent).to(self.device, torch.float32)
-        params = self.state.average if (self.gan.ema if ema is None else ema) else self.state.G.params
-        apply = partial(self.gan.G, training=False)
+        params, apply = self._shown(ema), partial(self.gan.G, training=False)
         members = []
         for i in range(len(self.seeds)):
             p, b = tree_map(lambda t, i=i: t[i], (params, self.state.G.buffers))
             members.append(torch.cat([apply(p, b, part)[0].cpu() for part in z.split(_SAMPLE_AT_ONCE)]))
         return torch.stack(members)
+
+    def networks(self, seed: int | None = None, *, ema: bool | None = None) -> tuple[nn.Module, nn.Module]:
+        """Return the trained ``(G, D)`` of one seed (by default the first) as modules of your own kind, to take away.
+
+        They are copies, on the CPU and in evaluation mode; save them with ``torch.save(G.state_dict(), path)``. G has the
+        averaged parameters whenever the recipe keeps them, or as ``ema`` says. ValueError for a seed that is not in the run.
+
+        Example:
+            >>> ring = gu.data.ring()
+            >>> gan = gu.GAN(gu.models.mlp(2, 8, 2), gu.models.mlp(2, 8, 1))
+            >>> run = gu.fit(gan, ring, steps=2, seeds=[3, 7], device="cpu", progress=False)
+            >>> G, D = run.networks(seed=7)
+            >>> z = torch.randn(5, 2)
+            >>> torch.allclose(G(z), run.generate(z)[1])
+            True
+
+            To go on from there by another recipe, give functions that copy them:
+
+            >>> from copy import deepcopy
+            >>> more = gu.GAN(lambda: deepcopy(G), lambda: deepcopy(D), loss="hinge")
+        """
+        if seed not in (None, *self.seeds):
+            raise ValueError(f"seed must be one of {list(self.seeds)}; got {seed!r}.")
+        i, (G, D) = 0 if seed is None else self.seeds.index(seed), self.state[:2]
+        parts = (self.gan.G, self._shown(ema) | G.buffers), (self.gan.D, D.params | D.buffers)
+        return tuple(network.module({name: value[i] for name, value in has.items()}) for network, has in parts)
+
+    def _shown(self, ema: bool | None) -> Tensors:
+        if ema and not self.gan.ema:
+            raise ValueError("ema=True, but the recipe keeps no average: build it with GAN(..., ema=0.999).")
+        return self.state.average if (self.gan.ema if ema is None else ema) else self.state.G.params
 
     @torch.no_grad()
     def judge(self, x: Tensor) -> Tensor:

@@ -133,21 +133,15 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {}
 
 
-def _recipe(name: str, paper: str, cost: str, formula: str) -> Callable[[Callable[..., GAN]], Callable[..., GAN]]:
-    """Register the function below as a recipe: its docstring's first line is the title, the rest the trap."""
+def _recipe(name: str, paper: str, cost: str) -> Callable[[Callable[..., GAN]], Callable[..., GAN]]:
+    """Register the function below as a recipe: its docstring's paragraphs are the title, the formula and the trap."""
 
     def register(make: Callable[..., GAN]) -> Callable[..., GAN]:
-        title, _, trap = inspect.cleandoc(make.__doc__ or "").partition("\n")
-        RECIPES[name] = Recipe(name, title.rstrip("."), paper, cost, formula, " ".join(trap.split()), make)
+        title, formula, trap = (" ".join(part.split()) for part in inspect.cleandoc(make.__doc__ or "").split("\n\n"))
+        RECIPES[name] = Recipe(name, title.rstrip("."), paper, cost, formula.strip("$"), trap, make)
         return make
 
     return register
-
-
-_CLASSIFY = r"\ell_D = \mathrm{sp}(-a) + \mathrm{sp}(b)"
-_RELATE = r"\ell_G = \mathrm{sp}(a - b),\quad \ell_D = \mathrm{sp}(b - a)"
-_R1 = r" + \tfrac{\gamma}{2} \lVert \nabla D(x) \rVert^2"
-_R2 = r" + \tfrac{\gamma}{2} \lVert \nabla D(G(z)) \rVert^2"
 
 
 def names() -> list[str]:
@@ -197,45 +191,55 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
     return replace(chosen.make(Networks(tuple(known(source).shape), networks, lr), **own), **changes)
 
 
-@_recipe("saturating", "goodfellow2014", "1", _CLASSIFY + r",\quad \ell_G = -\mathrm{sp}(b)")
+@_recipe("saturating", "goodfellow2014", "1")
 def saturating(n: Networks) -> GAN:
-    """The minimax GAN.
+    r"""The minimax GAN.
+
+    $\ell_D = \mathrm{sp}(-a) + \mathrm{sp}(b),\quad \ell_G = -\mathrm{sp}(b)$
 
     G's gradient vanishes where D is sure of its fakes.
     """
     return n.gan(loss="saturating")
 
 
-@_recipe("non-saturating", "goodfellow2014", "1", _CLASSIFY + r",\quad \ell_G = \mathrm{sp}(-b)")
+@_recipe("non-saturating", "goodfellow2014", "1")
 def non_saturating(n: Networks) -> GAN:
-    """The non-saturating GAN.
+    r"""The non-saturating GAN.
+
+    $\ell_D = \mathrm{sp}(-a) + \mathrm{sp}(b),\quad \ell_G = \mathrm{sp}(-b)$
 
     The patient: nothing holds G back from few modes.
     """
     return n.gan()
 
 
-@_recipe("lsgan", "mao2017", "1", r"\ell_D = \tfrac12 (a - 1)^2 + \tfrac12 b^2,\quad \ell_G = \tfrac12 (b - 1)^2")
+@_recipe("lsgan", "mao2017", "1")
 def lsgan(n: Networks) -> GAN:
-    """The least squares GAN.
+    r"""The least squares GAN.
+
+    $\ell_D = \tfrac12 (a - 1)^2 + \tfrac12 b^2,\quad \ell_G = \tfrac12 (b - 1)^2$
 
     The halves differ between repositories, which changes the step size.
     """
     return n.gan(loss="least_squares")
 
 
-@_recipe("hinge", "lim2017", "1", r"\ell_D = \max(0, 1 - a) + \max(0, 1 + b),\quad \ell_G = -b")
+@_recipe("hinge", "lim2017", "1")
 def hinge(n: Networks) -> GAN:
-    """The geometric GAN.
+    r"""The geometric GAN.
+
+    $\ell_D = \max(0, 1 - a) + \max(0, 1 + b),\quad \ell_G = -b$
 
     Made for a critic that is held smooth, by spectral normalisation say.
     """
     return n.gan(loss="hinge")
 
 
-@_recipe("wgan", "arjovsky2017wgan", "3", r"\ell_D = b - a,\quad \ell_G = -b,\quad |\phi_i| \le 0.01")
+@_recipe("wgan", "arjovsky2017wgan", "3")
 def wgan(n: Networks, limit: float = 0.01, d_steps: int = 5) -> GAN:
-    """The Wasserstein GAN, clipped.
+    r"""The Wasserstein GAN, clipped.
+
+    $\ell_D = b - a,\quad \ell_G = -b,\quad |\phi_i| \le 0.01$
 
     Slow. The authors' code takes 100 critic steps in each of the first 25 turns and every 500th, ours always d_steps.
     The step size is the paper's 5e-5 where Adam's is 1e-3, and in proportion elsewhere.
@@ -244,79 +248,90 @@ def wgan(n: Networks, limit: float = 0.01, d_steps: int = 5) -> GAN:
     return n.gan(loss="wasserstein", d_steps=d_steps, opt_g=rms, opt_d=optim.clipped(rms, limit))
 
 
-@_recipe(
-    "wgan-gp", "gulrajani2017", "5.5", r"\ell_D = b - a + \lambda (\lVert \nabla D(u x + (1 - u) G(z)) \rVert - 1)^2"
-)
+@_recipe("wgan-gp", "gulrajani2017", "5.5")
 def wgan_gp(n: Networks, weight: float = 0.1, d_steps: int = 5) -> GAN:
-    """The Wasserstein GAN with gradient penalty.
+    r"""The Wasserstein GAN with gradient penalty.
+
+    $\ell_D = b - a + \lambda (\lVert \nabla D(u x + (1 - u) G(z)) \rVert - 1)^2$
 
     No BatchNorm in the critic; the norm is per sample. The paper's weight is 10, its code's on toys 0.1.
     """
     return n.gan(loss="wasserstein", penalties=penalties.wgan_gp(weight), d_steps=d_steps)
 
 
-@_recipe("dragan", "kodali2017", "1.5", _CLASSIFY + r" + \lambda (\lVert \nabla D(x + \delta) \rVert - 1)^2")
+@_recipe("dragan", "kodali2017", "1.5")
 def dragan(n: Networks, weight: float = 10.0) -> GAN:
-    """DRAGAN.
+    r"""DRAGAN.
+
+    $\ell_D = \mathrm{sp}(-a) + \mathrm{sp}(b) + \lambda (\lVert \nabla D(x + \delta) \rVert - 1)^2$
 
     The code's noise delta is one-sided and uniform.
     """
     return n.gan(penalties=penalties.dragan(weight))
 
 
-@_recipe("r1", "mescheder2018", "1.5", _CLASSIFY + _R1)
+@_recipe("r1", "mescheder2018", "1.5")
 def r1(n: Networks, gamma: float = 1.0) -> GAN:
-    """The R1 penalty.
+    r"""The R1 penalty.
+
+    $\ell_D = \mathrm{sp}(-a) + \mathrm{sp}(b) + \tfrac{\gamma}{2} \lVert \nabla D(x) \rVert^2$
 
     The authors' code leaves the half out: its reg 10 is gamma = 20 here.
     """
     return n.gan(penalties=penalties.r1(gamma))
 
 
-@_recipe("r1-r2", "mescheder2018", "2", _CLASSIFY + _R1 + _R2)
+@_recipe("r1-r2", "mescheder2018", "2")
 def r1_r2(n: Networks, gamma: float = 1.0) -> GAN:
-    """The R1 and R2 penalties.
+    r"""The R1 and R2 penalties.
+
+    $\ell_D = \mathrm{sp}(-a) + \mathrm{sp}(b) + \tfrac{\gamma}{2} \lVert \nabla D(x) \rVert^2 +
+    \tfrac{\gamma}{2} \lVert \nabla D(G(z)) \rVert^2$
 
     What gamma should be depends on the data's scale and resolution.
     """
     return n.gan(penalties=(penalties.r1(gamma), penalties.r2(gamma)))
 
 
-@_recipe("relativistic", "jolicoeur2019", "1.1", _RELATE)
+@_recipe("relativistic", "jolicoeur2019", "1.1")
 def relativistic(n: Networks) -> GAN:
-    """The relativistic GAN.
+    r"""The relativistic GAN.
+
+    $\ell_G = \mathrm{sp}(a - b),\quad \ell_D = \mathrm{sp}(b - a)$
 
     The loss of R3GAN, but without the penalties it is not stable either.
     """
     return n.gan(loss="relativistic")
 
 
-@_recipe("r3gan", "huang2024", "2.1", _RELATE + _R1 + _R2)
+@_recipe("r3gan", "huang2024", "2.1")
 def r3gan(n: Networks, gamma: float = 1.0) -> GAN:
-    """R3GAN: relativistic, R1 and R2.
+    r"""R3GAN: relativistic, R1 and R2.
+
+    $\ell_G = \mathrm{sp}(a - b),\quad \ell_D = \mathrm{sp}(b - a) + \tfrac{\gamma}{2} \lVert \nabla D(x)
+    \rVert^2 + \tfrac{\gamma}{2} \lVert \nabla D(G(z)) \rVert^2$
 
     What gamma should be depends on the resolution. The authors let it fall to a tenth; here it stays.
     """
     return n.gan(loss="relativistic", penalties=(penalties.r1(gamma), penalties.r2(gamma)))
 
 
-@_recipe("spectral", "miyato2018", "1", r"W \leftarrow W / \sigma_{\max}(W),\quad D \leftarrow s D")
+@_recipe("spectral", "miyato2018", "1")
 def spectral(n: Networks, scale: float = 16.0) -> GAN:
-    """Spectral normalisation, with the hinge loss.
+    r"""Spectral normalisation, with the hinge loss.
+
+    $W \leftarrow W / \sigma_{\max}(W),\quad D \leftarrow s D$
 
     With every layer at norm one a small critic is weak: hence the scale s, which the paper does not have (s = 1).
     """
     return n.gan(D=critics.Spectral(n.critic(), scale), loss="hinge")
 
 
-@_recipe(
-    "minibatch-discrimination",
-    "salimans2016",
-    "1 + O(B^2)",
-    r"o_i = \textstyle\sum_{j \ne i} \exp(-\lVert M_i - M_j \rVert_1)",
-)
+@_recipe("minibatch-discrimination", "salimans2016", "1 + O(B^2)")
 def minibatch_discrimination(n: Networks, kernels: int = 16, dims: int = 4) -> GAN:
-    """Minibatch discrimination.
+    r"""Minibatch discrimination.
+
+    $o_i = \textstyle\sum_{j \ne i} \exp(-\lVert M_i - M_j \rVert_1)$
 
     A sample is not compared with itself. The paper has 100 kernels of 5.
     """
@@ -324,43 +339,44 @@ def minibatch_discrimination(n: Networks, kernels: int = 16, dims: int = 4) -> G
     return n.gan(D=n.critic(look=look, adds=kernels))
 
 
-@_recipe(
-    "minibatch-stddev", "karras2018", "1", r"o = \operatorname{mean}_f \operatorname{std}_{i \in \text{group}} f(x_i)"
-)
+@_recipe("minibatch-stddev", "karras2018", "1")
 def minibatch_stddev(n: Networks, group: int = 4) -> GAN:
-    """Minibatch standard deviation.
+    r"""Minibatch standard deviation.
+
+    $o = \operatorname{mean}_f \operatorname{std}_{i \in \text{group}} f(x_i)$
 
     The group's size must divide the batch.
     """
     return n.gan(D=n.critic(look=lambda _: critics.MinibatchStddev(group), adds=1))
 
 
-@_recipe("feature-matching", "salimans2016", "1.2", r"\ell_G = \lVert \mathbb{E} f(x) - \mathbb{E} f(G(z)) \rVert^2")
+@_recipe("feature-matching", "salimans2016", "1.2")
 def feature_matching(n: Networks, weight: float = 1.0) -> GAN:
-    """Feature matching.
+    r"""Feature matching.
+
+    $\ell_G = \lVert \mathbb{E} f(x) - \mathbb{E} f(G(z)) \rVert^2$
 
     Means can agree where distributions do not: G may settle between the modes.
     """
     return n.gan(loss=losses.without_g(), terms=terms.feature_matching(weight))
 
 
-@_recipe("pacgan", "lin2018", "1", r"D(x_1, \dots, x_m)")
+@_recipe("pacgan", "lin2018", "1")
 def pacgan(n: Networks, m: int = 2) -> GAN:
-    """PacGAN.
+    r"""PacGAN.
+
+    $D(x_1, \dots, x_m)$
 
     m must divide the batch. D's width stays, whatever m.
     """
     return n.gan(D=critics.Pac(n.critic(m), m))
 
 
-@_recipe(
-    "unrolled",
-    "metz2017",
-    "1 + 1.5K",
-    r"\ell_G = \mathrm{sp}(-D_{\phi_K(\theta)}(G(z))),\quad \phi_{k+1} = \phi_k - h \nabla_\phi \ell_D",
-)
+@_recipe("unrolled", "metz2017", "1 + 1.5K")
 def unrolled_gan(n: Networks, k: int = 5, through: bool = True) -> GAN:
-    """The unrolled GAN.
+    r"""The unrolled GAN.
+
+    $\ell_G = \mathrm{sp}(-D_{\phi_K(\theta)}(G(z))),\quad \phi_{k+1} = \phi_k - h \nabla_\phi \ell_D$
 
     Many ports pass no gradient through the K steps, which is through=False: a good deal cheaper. Through them, the limit
     of many steps is the gradient of max V for a G that descends all of V, not for G's own loss alone.
@@ -368,18 +384,22 @@ def unrolled_gan(n: Networks, k: int = 5, through: bool = True) -> GAN:
     return n.gan(play=unrolled(k, through))
 
 
-@_recipe("veegan", "srivastava2017", "1.6", r"D(x, E(x)),\ D(G(z), z),\quad \ell_G = -b + \lVert z - E(G(z)) \rVert^2")
+@_recipe("veegan", "srivastava2017", "1.6")
 def veegan(n: Networks, weight: float = 1.0) -> GAN:
-    """VEEGAN.
+    r"""VEEGAN.
+
+    $D(x, E(x)),\ D(G(z), z),\quad \ell_G = -b + \lVert z - E(G(z)) \rVert^2$
 
     The encoder learns from the reconstruction alone.
     """
     return replace(ali(n), loss="reverse_kl", terms=terms.reconstruction(weight))
 
 
-@_recipe("ali", "dumoulin2017", "1.6", r"D(x, E(x)),\ D(G(z), z),\quad \ell_G = \mathrm{sp}(-b) + \mathrm{sp}(a)")
+@_recipe("ali", "dumoulin2017", "1.6")
 def ali(n: Networks) -> GAN:
-    """Adversarially learned inference.
+    r"""Adversarially learned inference.
+
+    $D(x, E(x)),\ D(G(z), z),\quad \ell_G = \mathrm{sp}(-b) + \mathrm{sp}(a)$
 
     Nothing but D asks that E and G be inverse to one another. The paper's E draws; ours is a function.
     """
@@ -387,37 +407,33 @@ def ali(n: Networks) -> GAN:
     return n.gan(G=G, D=n.reader(1, n.size + n.latent), joint=True, loss="bidirectional")
 
 
-@_recipe(
-    "msgan",
-    "mao2019",
-    "1",
-    r"\ell_G = \mathrm{sp}(-b) + (\mathbb{E} |G(z_1) - G(z_2)| / \mathbb{E} |z_1 - z_2| + 10^{-5})^{-1}",
-)
+@_recipe("msgan", "mao2019", "1")
 def msgan(n: Networks, weight: float = 1.0) -> GAN:
-    """The mode seeking GAN.
+    r"""The mode seeking GAN.
+
+    $\ell_G = \mathrm{sp}(-b) + (\mathbb{E} |G(z_1) - G(z_2)| / \mathbb{E} |z_1 - z_2| + 10^{-5})^{-1}$
 
     Pushes samples apart for ever. A ratio of means; meant for conditional GANs.
     """
     return n.gan(terms=terms.msgan(weight))
 
 
-@_recipe(
-    "gdpp",
-    "elfeki2019",
-    "1.3 + O(B^3)",
-    r"\ell_G = \mathrm{sp}(-b) + 10^{-4}\,\overline{(l^g - l)^2} - \textstyle\sum_i \hat l_i |\cos(v_i^g, v_i)|",
-)
+@_recipe("gdpp", "elfeki2019", "1.3 + O(B^3)")
 def gdpp(n: Networks, weight: float = 1.0) -> GAN:
-    """GDPP.
+    r"""GDPP.
+
+    $\ell_G = \mathrm{sp}(-b) + 10^{-4}\,\overline{(l^g - l)^2} - \textstyle\sum_i \hat l_i |\cos(v_i^g, v_i)|$
 
     The authors' code keeps the arbitrary signs of the eigenvectors.
     """
     return n.gan(terms=terms.gdpp(weight))
 
 
-@_recipe("mixture", "hoang2018", "1.5", r"\ell_G = \mathrm{sp}(-b) - \beta \log C_k(G_k(z))")
+@_recipe("mixture", "hoang2018", "1.5")
 def mixture(n: Networks, k: int = 8, weight: float = 1.0) -> GAN:
-    """A mixture of generators (MGAN).
+    r"""A mixture of generators (MGAN).
+
+    $\ell_G = \mathrm{sp}(-b) - \beta \log C_k(G_k(z))$
 
     With fewer generators than modes each must still cover several. Our classifier shares no layers with D.
     """
@@ -425,93 +441,99 @@ def mixture(n: Networks, k: int = 8, weight: float = 1.0) -> GAN:
     return n.gan(G=models.WithEncoder(G, n.reader(k)), terms=terms.telling_apart(weight))
 
 
-@_recipe("consensus", "mescheder2017", "4", r"v - \tfrac{\gamma}{2} \nabla \lVert v \rVert^2")
+@_recipe("consensus", "mescheder2017", "4")
 def consensus_optimisation(n: Networks, gamma: float = 1.0) -> GAN:
-    """Consensus optimisation.
+    r"""Consensus optimisation.
+
+    $v - \tfrac{\gamma}{2} \nabla \lVert v \rVert^2$
 
     Seeks any point where both gradients vanish, good or bad. A popular notebook halves gamma once more.
     """
     return n.gan(play=consensus(gamma))
 
 
-@_recipe("optimistic-adam", "daskalakis2018", "1", r"w_{t+1} = w_t - 2 u_t + u_{t-1}")
+@_recipe("optimistic-adam", "daskalakis2018", "1")
 def optimistic_adam(n: Networks) -> GAN:
-    """Optimistic Adam.
+    r"""Optimistic Adam.
+
+    $w_{t+1} = w_t - 2 u_t + u_{t-1}$
 
     Its theory is of simultaneous play in bilinear games.
     """
     return n.gan(opt_g=optim.optimistic(n.adam()), opt_d=optim.optimistic(n.adam()), play="simultaneous")
 
 
-@_recipe("extragradient", "gidel2019", "2", r"w_{t+1} = w_t - h\,v(w_t - h\,v(w_t))")
+@_recipe("extragradient", "gidel2019", "2")
 def extragradient(n: Networks) -> GAN:
-    """Extragradient.
+    r"""Extragradient.
+
+    $w_{t+1} = w_t - h\,v(w_t - h\,v(w_t))$
 
     Both evaluations use one batch.
     """
     return n.gan(play="extragradient")
 
 
-@_recipe("ttur", "heusel2017", "1", r"h_D = 3\,h_G")
+@_recipe("ttur", "heusel2017", "1")
 def ttur(n: Networks, ratio: float = 3.0) -> GAN:
-    """Two time scales.
+    r"""Two time scales.
+
+    $h_D = 3\,h_G$
 
     Which player to change is a choice: here D is faster, and G as ever.
     """
     return n.gan(opt_d=n.adam(checks.number("ratio", ratio, above=0)))
 
 
-@_recipe(
-    "label-smoothing", "salimans2016", "1", r"\ell_D = t\,\mathrm{sp}(-a) + (1 - t)\,\mathrm{sp}(a) + \mathrm{sp}(b)"
-)
+@_recipe("label-smoothing", "salimans2016", "1")
 def label_smoothing(n: Networks, real: float = 0.9) -> GAN:
-    """One-sided label smoothing.
+    r"""One-sided label smoothing.
+
+    $\ell_D = t\,\mathrm{sp}(-a) + (1 - t)\,\mathrm{sp}(a) + \mathrm{sp}(b)$
 
     One-sided: to smooth the fakes' label too would draw real samples' neighbourhoods to where fakes are.
     """
     return n.gan(loss=losses.smoothed("nonsaturating", real))
 
 
-@_recipe(
-    "instance-noise",
-    "sonderby2017",
-    "1",
-    r"D(x + \varepsilon),\ D(G(z) + \varepsilon),\quad \varepsilon \sim N(0, \sigma_t^2 I)",
-)
+@_recipe("instance-noise", "sonderby2017", "1")
 def instance_noise(n: Networks, std: float = 0.3, steps: int = 2_000) -> GAN:
-    """Instance noise.
+    r"""Instance noise.
+
+    $D(x + \varepsilon),\ D(G(z) + \varepsilon),\quad \varepsilon \sim N(0, \sigma_t^2 I)$
 
     While it lasts, G may be off by as much; when it has faded, the game is the plain one again.
     """
     return n.gan(D=critics.InstanceNoise(n.critic(), std, steps))
 
 
-@_recipe("ema", "yazici2019", "1", r"\bar\theta \leftarrow \beta \bar\theta + (1 - \beta) \theta")
+@_recipe("ema", "yazici2019", "1")
 def ema(n: Networks) -> GAN:
-    """The averaged generator.
+    r"""The averaged generator.
+
+    $\bar\theta \leftarrow \beta \bar\theta + (1 - \beta) \theta$
 
     Changes what is sampled, not how it trains. BatchNorm's buffers are not averaged.
     """
     return n.gan(ema=0.999)
 
 
-@_recipe(
-    "historical-averaging",
-    "salimans2016",
-    "1",
-    r"\ell + \lVert \theta - \tfrac1t \textstyle\sum_{i \le t} \theta_i \rVert^2",
-)
+@_recipe("historical-averaging", "salimans2016", "1")
 def historical_averaging(n: Networks, weight: float = 0.01) -> GAN:
-    """Historical averaging.
+    r"""Historical averaging.
+
+    $\ell + \lVert \theta - \tfrac1t \textstyle\sum_{i \le t} \theta_i \rVert^2$
 
     A mean over all of the past holds training back for long: at the paper's weight, 1, parameters hardly move.
     """
     return n.gan(opt_g=optim.historical(n.adam(), weight), opt_d=optim.historical(n.adam(), weight))
 
 
-@_recipe("replay", "shrivastava2017", "1", r"\text{half of the } G(z) \text{ that } D \text{ sees are old}")
+@_recipe("replay", "shrivastava2017", "1")
 def replayed(n: Networks, size: int = 16_384, share: float = 0.5) -> GAN:
-    """Replay of old fakes.
+    r"""Replay of old fakes.
+
+    $\text{half of the } G(z) \text{ that } D \text{ sees are old}$
 
     D judges a mixture of G's past: it is no longer the best answer to the present G. The pool remembers about
     size / (share * batch) steps.
@@ -519,9 +541,11 @@ def replayed(n: Networks, size: int = 16_384, share: float = 0.5) -> GAN:
     return n.gan(replay=memory.replay(size, share))
 
 
-@_recipe("diffaugment", "zhao2020", "1", r"D(T(x)),\ D(T(G(z)))")
+@_recipe("diffaugment", "zhao2020", "1")
 def diffaugment(n: Networks) -> GAN:
-    """DiffAugment.
+    r"""DiffAugment.
+
+    $D(T(x)),\ D(T(G(z)))$
 
     For images, and for few of them: made against a D that memorises, not against collapse.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import pickle
@@ -205,6 +206,48 @@ def test_samples_and_logits():
         run.sample(0)
     with pytest.raises(ValueError, match=r"z must have shape \[n, 2\]; got \[4, 3\]"):
         run.generate(torch.zeros(4, 3))
+
+
+def test_the_trained_networks_can_be_taken_away():
+    run = train(recipe(ema=0.5), seeds=[4, 9])
+    before, state = torch.get_rng_state(), tree_map(torch.clone, run.state)
+    G, D = run.networks(seed=9)
+    x, z = RING.sample(7, gu.generator(0)), torch.randn(7, 2, generator=gu.generator(1))
+    assert torch.equal(G(z), run.generate(z)[1]) and torch.equal(D(x)[:, 0], run.judge(x)[1])
+    assert torch.equal(run.networks()[0](z), run.generate(z)[0])
+    assert torch.equal(run.networks(9, ema=False)[0](z), run.generate(z, ema=False)[1])
+    assert [type(part) for part in D] == [nn.Linear, nn.LeakyReLU, nn.Dropout, nn.Linear] and not D.training
+    assert all(weight.requires_grad for weight in (*G.parameters(), *D.parameters()))
+    with torch.no_grad():
+        _ = [weight.zero_() for weight in (*G.parameters(), *D.parameters())]
+    assert same(run.state, state) and torch.equal(before, torch.get_rng_state())
+    with pytest.raises(ValueError, match=r"seed must be one of \[4, 9\]; got 0"):
+        run.networks(0)
+    with pytest.raises(ValueError, match="ema=True, but the recipe keeps no average"):
+        train(steps=1).networks(ema=True)
+
+
+def test_networks_taken_away_carry_buffers_and_what_was_frozen():
+    def build():
+        G = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.utils.parametrizations.spectral_norm(nn.Linear(8, 2)))
+        G[0].requires_grad_(False)
+        return G
+
+    run = train(gu.GAN(build, gu.models.mlp(2, 8, 1)), seeds=2)
+    z = torch.randn(7, 2, generator=gu.generator(1))
+    taken = [run.networks(seed)[0] for seed in (0, 1)]
+    for G, made in zip(taken, run.generate(z), strict=True):
+        assert torch.equal(G(z), made) and not G[0].weight.requires_grad and G[1].num_batches_tracked == 2 * 60
+    assert not torch.equal(taken[0][0].weight, taken[1][0].weight)
+
+
+def test_training_goes_on_from_networks_taken_away():
+    G, D = train(seeds=2).networks(seed=1)
+    more = train(gu.GAN(lambda: copy.deepcopy(G), lambda: copy.deepcopy(D), loss="hinge"), seeds=[5, 6], steps=1)
+    z = torch.randn(7, 2, generator=gu.generator(1))
+    first = gu.GAN(lambda: copy.deepcopy(G), lambda: copy.deepcopy(D)).init(seed=3)
+    assert all(torch.equal(weight, dict(G.named_parameters())[name]) for name, weight in first.G.params.items())
+    assert more.step == 1 and (more.generate(z) - G(z)).abs().max() < 0.1
 
 
 def test_summary_says_what_was_done():

@@ -91,6 +91,15 @@ def test_a_seed_in_an_ensemble_equals_that_seed_alone(name):
         torch.testing.assert_close(many[1], one[0], rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.parametrize("name", POINTS)
+def test_trained_networks_taken_away_do_as_the_run_does(name):
+    run = gu.fit(zoo.build(name, RING), RING, steps=2, seeds=[3, 5], batch=B, compile=False, progress=False)
+    G, D = run.networks(seed=5)
+    x, z = RING.sample(B, gu.generator(0)), torch.randn(B, run.gan.latent, generator=gu.generator(1))
+    assert torch.equal(G(z), run.generate(z)[1])
+    assert torch.equal(D(gu.gan.pairs(x, G(x, encode=True)) if run.gan.joint else x).flatten(), run.judge(x)[1])
+
+
 @pytest.mark.parametrize("name", KEEPERS)
 def test_resuming_is_bitwise_as_if_nothing_had_happened(name, tmp_path):
     gan = zoo.build(name, RING)
