@@ -72,7 +72,7 @@ def reference_recipe(name: str) -> gu.GAN:
 CASES = {
     "ring": Case(partial(gu.data.ring, std=0.05), ring_recipe, 30, 1_500, 1_500, 32),
     "digits": Case(gu.data.mnist, record_cure.recipe, 10, 4_000, 4_000, 64),
-    "reference": Case(gu.data.mnist, reference_recipe, 4, 1_000, 4_000, 64),
+    "reference": Case(gu.data.mnist, reference_recipe, 3, 1_000, 2_000, 64),
 }
 
 
