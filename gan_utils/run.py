@@ -103,7 +103,7 @@ class Run:
     def generate(self, z: Tensor, *, ema: bool | None = None) -> Tensor:
         """Return ``[seeds, n, *shape]`` outputs for given latents ``[n, latent]``, on the CPU, in evaluation mode."""
         z = checks.rows("z", z, dim=self.gan.latent).to(self.device, torch.float32)
-        params, apply = self._shown(ema), partial(self.gan.G, training=False)
+        params, apply = self._g_params(ema), partial(self.gan.G, training=False)
         members = []
         for i in range(len(self.seeds)):
             p, b = tree_map(lambda t, i=i: t[i], (params, self.state.G.buffers))
@@ -133,10 +133,10 @@ class Run:
         if seed not in (None, *self.seeds):
             raise ValueError(f"seed must be one of {list(self.seeds)}; got {seed!r}.")
         i, (G, D) = 0 if seed is None else self.seeds.index(seed), self.state[:2]
-        parts = (self.gan.G, self._shown(ema) | G.buffers), (self.gan.D, D.params | D.buffers)
+        parts = (self.gan.G, self._g_params(ema) | G.buffers), (self.gan.D, D.params | D.buffers)
         return tuple(network.module({name: value[i] for name, value in has.items()}) for network, has in parts)
 
-    def _shown(self, ema: bool | None) -> Tensors:
+    def _g_params(self, ema: bool | None) -> Tensors:
         if ema and not self.gan.ema:
             raise ValueError("ema=True, but the recipe keeps no average: build it with GAN(..., ema=0.999).")
         return self.state.average if (self.gan.ema if ema is None else ema) else self.state.G.params

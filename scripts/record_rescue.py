@@ -25,8 +25,7 @@ from typing import Any
 import record_cure
 import record_mnist_reference
 import torch
-from record_ring_in_space import write
-from recording import ROOT, first_losses, provenance, rounded
+from recording import ROOT, first_losses, provenance, rounded, write
 from torch import nn
 
 import gan_utils as gu
@@ -86,11 +85,8 @@ def steps_of(case: Case, name: str) -> int:
 def measured(run: gu.Run) -> dict[str, torch.Tensor]:
     """Return what 1,000 samples of each member cover, and their spread over the data's."""
     x, data = run.sample(SAMPLES).nan_to_num(0.0), run.source.sample(SAMPLES, gu.generator(99)).flatten(1)
-    if isinstance(run.source, gu.data.Mixture):
-        found = gu.metrics.mode_coverage(x, run.source)
-    else:
-        said = map(gu.classifier.classifier().predict, x)
-        found = gu.metrics.label_coverage(torch.stack([torch.where(s.is_digit, s.digit, -1) for s in said]), 10)
+    points = isinstance(run.source, gu.data.Mixture)
+    found = gu.metrics.mode_coverage(x, run.source) if points else record_cure.covered(run, SAMPLES)
     spread = gu.metrics.spread(x.flatten(2)) / gu.metrics.spread(data)
     return {"modes": found.modes, "fair": found.fair, "good": found.good, "spread": spread}
 
@@ -99,15 +95,7 @@ def start(case: Case, way: str, ill: tuple[nn.Module, nn.Module]) -> gu.GAN:
     """Return the recipe of one way to go on, with the networks that it keeps."""
     kept, changed = WAYS[way]
     taken = {role: partial(copy.deepcopy, network) for role, network in zip("GD", ill, strict=True) if role in kept}
-    recipe = case.recipe("cure" if changed else "patient")
-    pair = dict(zip("GD", networks(case), strict=True)) | taken
-    return replace(recipe, **pair, latent=recipe.latent)
-
-
-def networks(case: Case) -> tuple[Any, Any]:
-    """Return the patient's networks, untrained: what ``replace`` must be given, since a recipe holds them as functions."""
-    gan = case.recipe("patient")
-    return gan.G, gan.D
+    return replace(case.recipe("cure" if changed else "patient"), **taken)
 
 
 def train(name: str) -> tuple[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recording import ROOT, first_losses, provenance, rounded, slopes
+from recording import ROOT, first_losses, provenance, rounded, slopes, write
 
 import gan_utils as gu
 from gan_utils import benchmark
@@ -110,13 +110,6 @@ def train(name: str, dim: int, times: float = 1.0) -> dict[str, Any]:
         "cpu_seconds": round(time.process_time() - begin),
         "recipe": run.describe(),
     }
-
-
-def write(path: Path, record: dict[str, Any]) -> None:
-    """Write the record, a line a run."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(run)}" for name, run in sorted(record.items()))
-    path.write_text(f"{{\n{lines}\n}}\n", "utf-8")
 
 
 def main(argv: list[str]) -> None:

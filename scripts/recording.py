@@ -92,3 +92,10 @@ def slopes(run: Run, n: int) -> dict[str, list[float | None]]:
         for x, where in ((real, "at_data"), (fake, "at_fakes")):
             found[where].append(score(x).flatten(1).norm(dim=1).mean())
     return {where: rounded(torch.stack(values)) for where, values in found.items()}
+
+
+def write(path: Path, record: dict[str, Any]) -> None:
+    """Write a record that is JSON, a line a run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(run)}" for name, run in sorted(record.items()))
+    path.write_text(f"{{\n{lines}\n}}\n", "utf-8")

@@ -235,7 +235,9 @@ def test_networks_taken_away_carry_buffers_and_what_was_frozen():
 
     run = train(gu.GAN(build, gu.models.mlp(2, 8, 1)), seeds=2)
     z = torch.randn(7, 2, generator=gu.generator(1))
+    before = torch.get_rng_state()
     taken = [run.networks(seed)[0] for seed in (0, 1)]
+    assert torch.equal(before, torch.get_rng_state())  # though the builder has drawn
     for G, made in zip(taken, run.generate(z), strict=True):
         assert torch.equal(G(z), made) and not G[0].weight.requires_grad and G[1].num_batches_tracked == 2 * 60
     assert not torch.equal(taken[0][0].weight, taken[1][0].weight)
