@@ -7,19 +7,18 @@ import math
 from numbers import Real
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gan_utils.exercises.framework import close, exercise, expect, listed, run_answer
+from gan_utils.exercises.framework import Mistake, close, exercise, expect, listed, run_answer, several
 
 _LOGITS = torch.tensor([-30.0, -3.0, -0.5, 0.0, 0.7, 4.0, 30.0])
 
 
 @exercise("2.1", praise="These are the losses of a perfect generator, and of a discriminator that has learnt nothing.")
 def _balance(answer: Any) -> None:
-    answer = list(answer) if isinstance(answer, (Tensor, np.ndarray)) and answer.ndim else answer
+    answer = several(answer)
     expect(
         isinstance(answer, (tuple, list)) and len(answer) == 3,
         "Give three numbers: (of D, saturating, non-saturating).",
@@ -76,7 +75,7 @@ def _nonsaturating(answer: Any) -> None:
 @exercise("2.3", praise="Plain logits: the saturating slope dies with sigmoid(a), the other one cannot.")
 def _slopes(answer: Any) -> None:
     given = run_answer(answer, _LOGITS)
-    given = list(given) if isinstance(given, Tensor) else given
+    given = several(given)
     expect(isinstance(given, (tuple, list)) and len(given) == 2, "Return two tensors: (saturating, nonsaturating).")
     saturating, nonsaturating = -torch.sigmoid(_LOGITS), -torch.sigmoid(-_LOGITS)
     first, second = given
@@ -129,6 +128,13 @@ def _descend(params: list[Tensor], grads: Any) -> None:
             param -= 0.5 * slope
 
 
+# What PyTorch says of two common mistakes, and what it means here.
+_TORCH_SAYS = (
+    ("inplace operation", "That is: G's loss was computed before D moved. Compute it after opt_d.step()."),
+    ("second time", "That is: D's backward went through G and freed its graph. Detach the fakes in D's turn."),
+)
+
+
 @exercise("2.4", praise="D moves on D's gradient alone, G on G's alone, and nothing is computed in vain.")
 def _mended_step(answer: Any) -> None:
     pair = _pair()
@@ -140,8 +146,13 @@ def _mended_step(answer: Any) -> None:
     before = nn.utils.parameters_to_vector(G.parameters()).detach().clone()
     passes: list[int] = []
     handles = [p.register_hook(lambda grad: passes.append(1)) for p in G.parameters()]
-    for x, z in zip(batches[::2], batches[1::2], strict=True):
-        losses = run_answer(answer, G, D, opt_g, opt_d, x, z)
+    try:
+        for x, z in zip(batches[::2], batches[1::2], strict=True):
+            losses = run_answer(answer, G, D, opt_g, opt_d, x, z)
+    except Mistake as mistake:
+        raise Mistake(
+            str(mistake) + next((f" {why}" for sign, why in _TORCH_SAYS if sign in str(mistake)), "")
+        ) from None
     for handle in handles:
         handle.remove()
     theta, phi = (nn.utils.parameters_to_vector(net.parameters()).detach() for net in (G, D))

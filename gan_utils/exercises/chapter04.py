@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_utils.exercises.framework import close, exercise, expect, run_answer
+from gan_utils.exercises.framework import close, exercise, expect, run_answer, several
 from gan_utils.metrics import spread
 
 
@@ -96,7 +96,7 @@ _REAL = torch.tensor([10, 10, 10, 10, 10, 20, 10, 10, 5, 5, 0])
 @exercise("4.4", praise="The two numbers belong together: the first means little where the second is large.")
 def _class_kl(answer: Any) -> None:
     given = run_answer(answer, _FAKE.clone(), _REAL.clone())
-    given = list(given) if isinstance(given, Tensor) and given.ndim else given
+    given = several(given)
     message = "Return two numbers: (the divergence over the ten digits, the share of no digit)."
     expect(isinstance(given, (tuple, list)) and len(given) == 2, message)
     kl, none = given

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from gan_utils.exercises.framework import close, exercise, expect, run_answer
+from gan_utils.exercises.framework import close, exercise, expect, run_answer, several
 
 
 @exercise("5.1", praise="A filter's weights are counted once, however many places it visits.")
 def _parameters(answer: Any) -> None:
-    answer = list(answer) if isinstance(answer, Tensor) and answer.ndim else answer
+    answer = several(answer)
     expect(isinstance(answer, (tuple, list)) and len(answer) == 3, "Give three numbers, one for each layer.")
     expect(all(isinstance(n, (Real, Tensor)) for n in answer), "All three must be numbers.")
     linear, up, norm = (int(n) for n in answer)
@@ -107,7 +107,9 @@ def _spherical(answer: Any) -> None:
     )
 
 
-@exercise("5.4", praise="So much is a perfect generator charged. The formula counts classes too rare to be drawn.")
+@exercise(
+    "5.4", praise="Even a perfect generator is charged that much. The formula counts classes too rare to be drawn."
+)
 def _floor(answer: Any) -> None:
     p, n, sets = torch.tensor([0.4, 0.3, 0.2, 0.088, *[0.002] * 6]), 50, 1_000
     given = run_answer(answer, p, n, sets)
@@ -136,7 +138,7 @@ def _floor(answer: Any) -> None:
     )
     expect(abs(value / (wanted * sets) - 1) > 0.2, "That is the sum over the sets: divide by their number.")
     expect(abs(value * math.log(2) / wanted - 1) > 0.15, "Natural logarithms, please: yours is in bits.")
-    expect(value < 10 * wanted, "Much too large: divide each set's counts by n first.")
+    expect(value < 10 * wanted, "Much too large: did you draw with the shares p, and divide each set's counts by n?")
     # the answer draws anew: a mean of 1,000 sets is within 5 % of the true one, and so is ours
     expect(abs(value / wanted - 1) < 0.15, "Not right: the mean over the sets of sum q log(q / p), q = counts / n.")
 

@@ -113,7 +113,8 @@ _STEPS = torch.cat([torch.full((20,), 0.9), torch.full((5,), -0.9)])
 def _turns(answer: Any) -> None:
     path = torch.cat([torch.tensor([0.5]), 0.5 + _STEPS.cumsum(0)])
     seen = torch.atan2(path.sin(), path.cos())
-    given, wanted = run_answer(answer, seen.clone()), float(_STEPS.sum()) / (2 * math.pi)
+    given, wanted = torch.as_tensor(run_answer(answer, seen.clone())), float(_STEPS.sum()) / (2 * math.pi)
+    expect(given.ndim == 0, f"Return one number, the sum over all looks; yours has shape {list(given.shape)}.")
     expect(
         not close(given, (seen[-1] - seen[0]) / (2 * math.pi)),
         "Last minus first forgets whole turns: angles start again at pi. Add up the differences between looks.",

@@ -133,8 +133,8 @@ def _fair_modes(answer: Any) -> None:
     expect(given == given.long(), "Return the number of modes, not a share of them.")
     expect(
         int(given) != 2,
-        "Yours takes the fair share of the good samples. Of 100 samples a mode with half of the data should get 50, "
-        "however many of them are bad.",
+        "Yours asks too little. Of all 100 samples, bad ones included, a mode with half of the data should get 50, and a "
+        "quarter of that is 12.5.",
     )
     expect(
         int(given) != 0,

@@ -138,7 +138,7 @@ def _ndb(answer: Any) -> None:
     expect(not close(given, 1 - wanted), "That is the share of bins that agree.")
     expect(
         not close(given, (gap > error).double().mean()),
-        "You ask for one standard error; at the level of 5 % it takes 1.96.",
+        "That is what one standard error gives, or `>=`, by which an empty bin differs. Take > 1.96 standard errors.",
     )
     counted = ((real - fake).abs() > 1.96 * (n + m) / 2 * error).double().mean()
     expect(

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gan_utils import checks
 
-__all__ = ["Feedback", "Mistake", "check", "close", "exercise", "expect", "listed", "names", "run_answer"]
+__all__ = ["Feedback", "Mistake", "check", "close", "exercise", "expect", "listed", "names", "run_answer", "several"]
 
 
 class Mistake(Exception):
@@ -124,6 +125,11 @@ def run_answer(function: Any, *args: Any, **kwargs: Any) -> Any:
     if result is ... or result is None:
         raise _NotAttempted
     return result
+
+
+def several(answer: Any) -> Any:
+    """Return an answer of several numbers that came as one tensor or array as a list of them, and any other as it is."""
+    return list(answer) if isinstance(answer, (Tensor, np.ndarray)) and answer.ndim else answer
 
 
 def listed(values: Tensor) -> str:

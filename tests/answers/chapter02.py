@@ -44,6 +44,32 @@ def step_with(
     return step
 
 
+def both_losses_first(G, D, opt_g, opt_d, x, z):
+    opt_g.zero_grad()
+    opt_d.zero_grad()
+    d_loss = (softplus(-D(x)) + softplus(D(G(z).detach()))).mean()
+    g_loss = softplus(-D(G(z))).mean()
+    d_loss.backward()
+    opt_d.step()
+    opt_g.zero_grad()
+    g_loss.backward()
+    opt_g.step()
+    return d_loss.item(), g_loss.item()
+
+
+def one_graph(G, D, opt_g, opt_d, x, z):
+    fake = G(z)
+    d_loss = (softplus(-D(x)) + softplus(D(fake))).mean()
+    opt_d.zero_grad()
+    d_loss.backward()
+    opt_d.step()
+    g_loss = softplus(-D(fake)).mean()
+    opt_g.zero_grad()
+    g_loss.backward()
+    opt_g.step()
+    return d_loss.item(), g_loss.item()
+
+
 def swapped_losses(*given):
     return step_with(detach=True)(*given)[::-1]
 
@@ -89,6 +115,8 @@ WRONG = {
     ],
     "2.4": [
         (swapped_losses, "D's loss first"),
+        (both_losses_first, "before D moved"),
+        (one_graph, "freed its graph"),
         (halved_loss, "on which they have descended"),
         (step_with(clear=False), "sum of two gradients"),
         (step_with(detach=True, simultaneous=True), "the D that has moved"),
@@ -114,6 +142,7 @@ ALSO_RIGHT = {
     "2.3": [
         lambda a: torch.stack([-torch.sigmoid(a), -torch.sigmoid(-a)]),
         slopes_in_place,
+        lambda a: np.stack([-torch.sigmoid(a).numpy(), -torch.sigmoid(-a).numpy()]),
         lambda a: [-torch.sigmoid(a), torch.sigmoid(a) - 1],
     ],
     "2.4": [

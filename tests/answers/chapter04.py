@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import log, prod
 
+import numpy as np
 import torch
 
 from gan_utils.metrics import spread
@@ -84,5 +85,6 @@ ALSO_RIGHT = {
     ],
     "4.4": [
         lambda fake, real: [kl(fake, real).item(), share(fake).item()],
+        lambda fake, real: np.array([kl(fake, real), share(fake)]),
     ],
 }

@@ -78,6 +78,7 @@ WRONG = {
     ],
     "6.4": [
         (lambda angle: (angle[-1] - angle[0]) / (2 * math.pi), "forgets whole turns"),
+        (lambda angle: steps(angle) / (2 * math.pi), "the sum over all looks"),
         (lambda angle: steps(angle).sum(), "in radians"),
         (lambda angle: -steps(angle).sum() / (2 * math.pi), "sign is turned"),
         (lambda angle: steps(angle).abs().sum() / (2 * math.pi), "length of the path"),

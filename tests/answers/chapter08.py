@@ -75,7 +75,8 @@ WRONG = {
     ],
     "8.4": [
         (lambda counts, n, w: (counts > n * w / 4).sum(), "use >="),
-        (lambda counts, n, w: (counts >= counts.sum() * w / 4).sum(), "of the good samples"),
+        (lambda counts, n, w: (counts >= counts.sum() * w / 4).sum(), "bad ones included"),
+        (lambda counts, n, w: (counts >= w / 4).sum(), "bad ones included"),
         (lambda counts, n, w: (counts >= n / len(w) / 4).sum(), "modes as equal"),
         (lambda counts, n, w: (counts >= n * w).sum(), "12.5 of 100 samples"),
         (lambda counts, n, w: (counts >= 5).sum(), "needs 6.25"),

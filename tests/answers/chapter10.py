@@ -48,6 +48,7 @@ WRONG = {
         (careless_entropy, "0 log 0"),
         (lambda counts: entropy(counts), "its exponential"),
         (lambda counts: 6 / entropy(counts).exp(), "The sign is wrong"),
+        (lambda counts: 36 / entropy(counts).exp(), "The sign is wrong"),
         (lambda counts: entropy(counts).exp() / 6, "a share of all modes"),
         (lambda counts: 1 / (counts / counts.sum()).square().sum(), "another effective number"),
         (lambda counts: 2 ** entropy(counts), "2 to the power"),

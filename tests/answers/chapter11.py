@@ -31,6 +31,7 @@ WRONG = {
         (lambda due, got: due[got == 0].sum(), "as good as missing"),
         (lambda due, got: due[got >= due / 4].sum(), "*not* missing"),
         (lambda due, got: due[got < due / 4].mean(), "it is 0.45"),
+        (lambda due, got: due[got < due / 2].sum(), "it is 0.45"),
         (lambda due, got: due[got < 1 / len(due) / 4].sum(), "it is 0.45"),
     ],
     "11.3": [
