@@ -20,7 +20,8 @@ LINK = re.compile(r"\]\(<?([^)\s>]+)>?[^)]*\)|(?:href|src)=[\"']([^\"']+)[\"']")
 DRAWS = re.compile(r"\bplt\.show\(|\bplt\.subplots\(|\bgu\.plots\.\w+\(|\.plot\(|\.imshow\(")
 DIRECTIVE = re.compile(r"^\s*(```+|~~~+|:::+)\s*\{|\{[\w:.-]+\}`", re.MULTILINE)
 EXERCISE = re.compile(r"^### Exercise \d+: .+$", re.MULTILINE)
-LABEL = re.compile(r"\((easy|medium|hard), \d+ minutes\)\s*$")
+LABEL = re.compile(r"\((easy|medium|hard), (\d+) minutes\)\s*$")
+HALF_HOURS = ["", "half an hour", "an hour", "an hour and a half", "two hours", "two and a half hours", "three hours"]
 DETAILS = re.compile(r"<details>\n<summary>[^\n]+</summary>\n\n.+?\n\n</details>", re.DOTALL)
 
 
@@ -52,6 +53,9 @@ def faults(notebook, folder):
     if len(exercises) < 5:
         yield f"{len(exercises)} exercises, fewer than 5"
     yield from (f"no difficulty and minutes: {head}" for head in exercises if not LABEL.search(head))
+    minutes = sum(int(label[2]) for head in exercises if (label := LABEL.search(head)))
+    if f"and {HALF_HOURS[(minutes + 15) // 30]} for the exercises" not in prose:
+        yield f"the head does not say that the exercises take {HALF_HOURS[(minutes + 15) // 30]}"
     checks = sum(len(re.findall(r"^\s*gu\.exercises\.check\(", cell.source, re.M)) for cell in cells)
     if checks < 3:
         yield f"{checks} calls of gu.exercises.check, fewer than 3"
@@ -109,7 +113,8 @@ def sound():
     """A small notebook that keeps every rule."""
     md, py = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
     fold = "<details>\n<summary>Solution</summary>\n\nBecause.\n\n</details>"
-    cells = [md("# Title\n\n## Learning objectives\n\n[glossary](glossary.md#term-gan)"), py("import gan_utils as gu")]
+    head = "# Title\n\n## Learning objectives\n\n[glossary](glossary.md#term-gan); an hour, and half an hour for the exercises"
+    cells = [md(head), py("import gan_utils as gu")]
     figure = {"figure": {"caption": "Notice the rise."}, "image": {"alt": "A rising curve."}}
     cells.append(py("gu.plots.samples(x)", metadata={"mystnb": figure}))
     cells.append(md("## Exercises"))
@@ -129,6 +134,7 @@ BREAKS = {
     "set-up": lambda nb: nb.cells[1].update(source="import torch\n" * 11),
     "## Learning objectives": lambda nb: nb.cells[0].update(source="# Title"),
     "4 exercises": lambda nb: nb.cells.pop(-2),
+    "exercises take an hour": lambda nb: nb.cells[-2].update(source=nb.cells[-2].source.replace("5 min", "40 min")),
     "no difficulty": lambda nb: last_text(
         nb, "### Exercise 6: unlabelled\n\n<details>\n<summary>a</summary>\n\nb\n\n</details>"
     ),
