@@ -130,7 +130,10 @@ def wgan_gp(weight: float = 10.0, target: float = 1.0) -> Penalty:
 
 
 def dragan(weight: float = 10.0, target: float = 1.0) -> Penalty:
-    """DRAGAN, Kodali et al. (2017): ``weight * (norm - 1)^2`` around the data, with the one-sided noise of its code."""
+    """DRAGAN, Kodali et al. (2017): ``weight * (norm - 1)^2`` around the data, with the one-sided noise of its code.
+
+    The code then takes a random point on the way from the sample to the noisy one; this takes the noisy one.
+    """
     return gradient_penalty("around_real", target=target, weight=weight, name="dragan")
 
 

@@ -219,7 +219,7 @@ def lsgan(n: Networks) -> GAN:
 
     $\ell_D = \tfrac12 (a - 1)^2 + \tfrac12 b^2,\quad \ell_G = \tfrac12 (b - 1)^2$
 
-    The halves differ between repositories, which changes the step size.
+    The halves differ between repositories: it matters under gradient descent, or beside a penalty, not for Adam alone.
     """
     return n.gan(loss="least_squares")
 
@@ -265,7 +265,7 @@ def dragan(n: Networks, weight: float = 10.0) -> GAN:
 
     $\ell_D = \mathrm{sp}(-a) + \mathrm{sp}(b) + \lambda (\lVert \nabla D(x + \delta) \rVert - 1)^2$
 
-    The code's noise delta is one-sided and uniform.
+    The code's noise delta is one-sided and uniform; its random step towards the noisy point is left out here.
     """
     return n.gan(penalties=penalties.dragan(weight))
 
@@ -333,7 +333,7 @@ def minibatch_discrimination(n: Networks, kernels: int = 16, dims: int = 4) -> G
 
     $o_i = \textstyle\sum_{j \ne i} \exp(-\lVert M_i - M_j \rVert_1)$
 
-    A sample is not compared with itself. The paper has 100 kernels of 5.
+    Real and fake samples must go through D apart. A sample is not compared with itself. The paper has 100 kernels of 5.
     """
     look = partial(critics.MinibatchDiscrimination, kernels=kernels, dims=dims)
     return n.gan(D=n.critic(look=look, adds=kernels))
@@ -345,7 +345,7 @@ def minibatch_stddev(n: Networks, group: int = 4) -> GAN:
 
     $o = \operatorname{mean}_f \operatorname{std}_{i \in \text{group}} f(x_i)$
 
-    The group's size must divide the batch.
+    The group's size must divide the batch. Real and fake samples must go through D apart.
     """
     return n.gan(D=n.critic(look=lambda _: critics.MinibatchStddev(group), adds=1))
 
@@ -367,7 +367,7 @@ def pacgan(n: Networks, m: int = 2) -> GAN:
 
     $D(x_1, \dots, x_m)$
 
-    m must divide the batch. D's width stays, whatever m.
+    m must divide the batch. Real and fake samples must not share a pack. D's width stays, whatever m.
     """
     return n.gan(D=critics.Pac(n.critic(m), m))
 
@@ -390,7 +390,8 @@ def veegan(n: Networks, weight: float = 1.0) -> GAN:
 
     $D(x, E(x)),\ D(G(z), z),\quad \ell_G = -b + \lVert z - E(G(z)) \rVert^2$
 
-    The encoder learns from the reconstruction alone.
+    A blob and noise can be inverted too: it may touch every mode and hold none. The encoder learns from the
+    reconstruction alone.
     """
     return replace(ali(n), loss="reverse_kl", terms=terms.reconstruction(weight))
 
@@ -424,7 +425,8 @@ def gdpp(n: Networks, weight: float = 1.0) -> GAN:
 
     $\ell_G = \mathrm{sp}(-b) + 10^{-4}\,\overline{(l^g - l)^2} - \textstyle\sum_i \hat l_i |\cos(v_i^g, v_i)|$
 
-    The authors' code keeps the arbitrary signs of the eigenvectors.
+    Its eigenvectors follow the order of the batch, not its modes; its eigenvalues hardly weigh. The authors' code keeps
+    the arbitrary signs of the eigenvectors.
     """
     return n.gan(terms=terms.gdpp(weight))
 
@@ -491,7 +493,7 @@ def label_smoothing(n: Networks, real: float = 0.9) -> GAN:
 
     $\ell_D = t\,\mathrm{sp}(-a) + (1 - t)\,\mathrm{sp}(a) + \mathrm{sp}(b)$
 
-    One-sided: to smooth the fakes' label too would draw real samples' neighbourhoods to where fakes are.
+    One-sided: were the fakes' label smoothed too, D would be flat where only fakes are, and they had no reason to move.
     """
     return n.gan(loss=losses.smoothed("nonsaturating", real))
 

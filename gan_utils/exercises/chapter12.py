@@ -25,6 +25,10 @@ def _least_squares(answer: Any) -> None:
         "That is the slope of the loss. The pull is its negative: the way in which descent moves the score.",
     )
     expect(
+        not close(given, wanted / len(b)),
+        "You differentiate a mean over the fakes, which makes it n times too small. Differentiate the sum.",
+    )
+    expect(
         not close(given, 2 * wanted),
         "Twice too large: this loss has a half in front of the square. (Some repositories leave it out.)",
     )
@@ -60,6 +64,11 @@ def _all_pairs(answer: Any) -> None:
     expect(
         isinstance(given, Tensor) and given.shape == fake.shape,
         f"Return the pull on each of the {len(fake)} fakes, a tensor [{len(fake)}]; yours is {_form(given)}.",
+    )
+    expect(not close(given, -pull.mean(0)), "That is the slope of the loss. The pull is its negative.")
+    expect(
+        not close(given, pull.mean(0) / len(fake)),
+        "You differentiate a mean over the fakes, which makes it n times too small. Differentiate the sum.",
     )
     expect(
         not close(given, 1 - pull.mean(0)),

@@ -39,6 +39,9 @@ def _penalty(answer: Any) -> None:
         ).square(),
         "Square the difference: a slope below the target costs as much as one above.": _LENGTHS - target,
         "You subtract the target from the squared norm. Take the root first.": (_LENGTHS.square() - target).square(),
+        "You charge only slopes above the target. One below it costs as much.": (_LENGTHS - target)
+        .clamp(min=0)
+        .square(),
         "That is the square of the norm alone. The target is missing.": _LENGTHS.square(),
     }
     for message, value in wrong.items():

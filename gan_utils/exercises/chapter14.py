@@ -71,6 +71,8 @@ def _closeness(answer: Any) -> None:
         "That is the sum of distances. Far samples should count for little: take exp of minus the distance.",
     )
     expect(not close(given, wanted / 2), "That is a mean over the others. Sum: a sample with more company scores more.")
+    mean = (-apart / M.shape[2]).exp().sum(1) - 1
+    expect(not close(given, mean), "Sum the absolute differences over the dims; yours takes their mean.")
     euclid = (-(M[:, None] - M).square().sum(3).sqrt()).exp().sum(1) - 1
     expect(not close(given, euclid), "The distance is L1, the sum of absolute differences, not the Euclidean one.")
     square = (-(M[:, None] - M).square().sum(3)).exp().sum(1) - 1

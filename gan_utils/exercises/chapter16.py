@@ -38,6 +38,8 @@ def _least_reconstruction(answer: Any) -> None:
         not close(given, left.sum() / n / _Z.shape[1]),
         "You took the mean over the coordinates of z. The squared norm is their sum.",
     )
+    distance = torch.cat([(g - g.mean(0)).norm(dim=1) for g in groups]).mean()
+    expect(not close(given, distance), "That is the mean distance. The loss is its square, taken before the mean.")
     expect(not close(given, left.sum()), "That is the sum over all latents. Return the mean.")
     unbiased = torch.stack([left[i] / max(len(g) - 1, 1) * len(g) for i, g in enumerate(groups)])
     expect(

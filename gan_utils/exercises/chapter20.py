@@ -41,12 +41,12 @@ def _undominated(answer: Any) -> None:
         not torch.equal(kept, beats_none),
         "Yours are the recipes that beat no other. Keep those that no other beats: whose scores stand on which side?",
     )
+    expect(kept[4], "Recipe 4 is far the best in the last criterion. A sum or a mean cannot see that: keep it.")
     expect(kept[2] and kept[3], "Recipes 2 and 3 are equal, so neither is better in anything. Keep both.")
     expect(
         not kept[5],
         "Recipe 5 equals recipe 0 in two criteria and is worse in the third: as good in all and better in one is enough.",
     )
-    expect(kept[4], "Recipe 4 is far the best in the last criterion. A sum or a mean cannot see that: keep it.")
     expect(kept[7], "Recipe 7 is best in nothing, and yet no other recipe is as good in all three: keep it.")
     expect(torch.equal(kept, _LEFT), f"It should be {_LEFT.tolist()}; yours is {kept.tolist()}.")
     turned = torch.as_tensor(run_answer(answer, _SCORES.flip(0))).bool()

@@ -26,6 +26,7 @@ def silent(real, fake, above=1.0, below=-1.0):
 WRONG = {
     "12.1": [
         (lambda b, target: b - target, "slope of the loss"),
+        (lambda b, target: (target - b) / len(b), "Differentiate the sum"),
         (lambda b, target: 2 * (target - b), "Twice too large"),
         (lambda b, target: (target - b).abs(), "pulled down again"),
         (lambda b, target: 1 - b, "the target 1 alone"),
@@ -40,7 +41,9 @@ WRONG = {
         (lambda real, fake: torch.sigmoid(fake[:, None] - real).mean(1), "sign inside is turned"),
         (lambda real, fake: torch.sigmoid(real.mean() - fake), "average relativistic one"),
         (lambda real, fake: pairs(real, fake).sum(0), "sum over the real samples"),
-        (lambda real, fake: -pairs(real, fake).mean(0), "It should be"),
+        (lambda real, fake: -pairs(real, fake).mean(0), "slope of the loss"),
+        (lambda real, fake: pairs(real, fake).mean(0) / len(fake), "Differentiate the sum"),
+        (lambda real, fake: pairs(real, fake).mean(0) / 2, "It should be"),
     ],
     "12.3": [
         (lambda widths, limit: math.prod(widths[1:-1]) * limit, "one factor of the limit for each layer"),

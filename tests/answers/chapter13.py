@@ -49,6 +49,7 @@ WRONG = {
         (lambda critic, x, target: norms(critic, x) - target, "Square the difference"),
         (lambda critic, x, target: (norms(critic, x) ** 2 - target) ** 2, "Take the root first"),
         (lambda critic, x, target: norms(critic, x) ** 2, "The target is missing"),
+        (lambda critic, x, target: (norms(critic, x) - target).clamp(min=0) ** 2, "only slopes above"),
         (lambda critic, x, target: (gradient(critic, x).norm(dim=1) - target) ** 2, "flatten each sample's gradient"),
         (
             lambda critic, x, target: (norms(critic, x, graph=False) - target) ** 2,

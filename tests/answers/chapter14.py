@@ -52,6 +52,7 @@ WRONG = {
         (lambda M: near(l1(M)) + 1, "itself as well"),
         (lambda M: l1(M).sum(1), "sum of distances"),
         (lambda M: near(l1(M)) / (len(M) - 1), "mean over the others"),
+        (lambda M: near(l1(M) / M.shape[2]), "takes their mean"),
         (lambda M: near((M[:, None] - M).norm(dim=3)), "Euclidean"),
         (lambda M: near((M[:, None] - M).square().sum(3)), "squared the differences"),
         (lambda M: (-l1(M).sum(1)).exp(), "Sum after exp"),

@@ -53,6 +53,10 @@ WRONG = {
         (lambda z, point: 0.0, "No encoder can do that"),
         (lambda z, point: sum(apart(g) / len(g) for g in groups(z, point)) / 3, "groups weigh alike"),
         (lambda z, point: within(z, point) / 2, "mean over the coordinates"),
+        (
+            lambda z, point: sum((g - g.mean(0)).norm(dim=1).sum() for g in groups(z, point)) / len(z),
+            "square, taken before the mean",
+        ),
         (lambda z, point: within(z, point) * len(z), "Return the mean"),
         (
             lambda z, point: sum(apart(g) / max(len(g) - 1, 1) * len(g) for g in groups(z, point)) / len(z),

@@ -24,7 +24,8 @@ WRONG = {
             lambda s: (s == s.max(0).values).any(1) & (torch.arange(len(s)) != 5) & (s[:, 0] != 5) | (s[:, 0] == 6),
             "yet no other",
         ),
-        (lambda s: s.sum(1) == s.sum(1).max(), "Keep both"),
+        (lambda s: s.sum(1) == s.sum(1).max(), "far the best"),
+        (lambda s: torch.tensor([True, False, False, True, True, False, False, True]), "Keep both"),
         (lambda s: ~beaten(s, lambda other, own: (other >= own).all(-1)).any(1), "Nothing is left"),
         (lambda s: ~beaten(s, lambda other, own: (other > own).all(-1)).any(1), "better in one is enough"),
         (
@@ -32,7 +33,7 @@ WRONG = {
             "other way round",
         ),
         (lambda s: torch.ones(len(s), dtype=torch.bool), "worse than recipe 0"),
-        (lambda s: s[:, :2].mean(1) > 3, "better in one is enough"),
+        (lambda s: s[:, :2].mean(1) > 3, "far the best"),
         (lambda s: s, "one True or False"),
         (lambda s: torch.tensor([True, False, True, True, False, False, False, True]), "far the best"),
         (lambda s: torch.tensor([True, False, True, True, True, False, True, True]), "It should be"),
