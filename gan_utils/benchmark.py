@@ -251,7 +251,7 @@ def run(
         backend: one of joblib's, such as ``"loky"`` (the default), ``"dask"`` or ``"ray"``, which reach other machines.
         device: as for :func:`~gan_utils.training.fit`.
         command: what to write into the record as the command that made it.
-        say: called with a line of text after every run.
+        say: called with a line of text, before the first run and after each.
 
     Raises:
         ValueError, TypeError, OSError: an argument that cannot work; before anything is run.
@@ -352,7 +352,9 @@ def _write(path: Path, record: dict[str, Any]) -> None:
         beside.write_text(f'{{"task": {json.dumps(record["task"])}, "runs": {{\n{lines}\n}}}}\n', "utf-8")
         os.replace(beside, path)
     except OSError as error:
-        raise OSError(f"out: {path} cannot be written ({error}). Mend that and go on: no work is lost.") from None
+        raise OSError(
+            f"out: {path} cannot be written ({error}). Mend that and run the same command again: no work is lost."
+        ) from None
 
 
 def table(record: dict[str, Any]) -> pd.DataFrame:

@@ -65,8 +65,8 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         )
     said = metadata.get("facts", "")
     digest = _digest(tensors, said)
-    if metadata.get("sha256", digest) != digest:  # files of older versions have none
-        raise CheckpointError(f"{path} is damaged (its checksum is another). Remove it to start afresh.")
+    if metadata.get("sha256") != digest:
+        raise CheckpointError(f"{path} is damaged (its checksum does not match). Remove it to start afresh.")
     return tensors, json.loads(said)
 
 

@@ -78,7 +78,8 @@ def path(name: str, given: object) -> Path:
 
 def shaped(name: str, given: object, *shape: int | None) -> Tensor:
     """Return ``given`` if it is a tensor of this shape; ``None`` stands for any size of at least one."""
-    want = "[" + ", ".join("ndchw"[i] if size is None else str(size) for i, size in enumerate(shape)) + "]"
+    letters = {3: "mnd", 4: "nchw", 5: "mnchw"}.get(len(shape), "nd")
+    want = "[" + ", ".join(letters[i] if size is None else str(size) for i, size in enumerate(shape)) + "]"
     if not isinstance(given, Tensor):
         raise TypeError(f"{name} must be a tensor of shape {want}; got {type(given).__name__}.")
     pairs = zip(shape, given.shape, strict=False)

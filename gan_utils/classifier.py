@@ -25,9 +25,9 @@ CHUNK = 64  # images at a time: they stay in the cache, which is twice as fast o
 class Prediction(NamedTuple):
     """What the classifier says of n images."""
 
-    digit: Tensor  # int64 [n], the likeliest of the ten digits, whether or not it is one
-    confidence: Tensor  # float32 [n], the probability of that digit among the eleven answers
-    is_digit: Tensor  # bool [n], False where "no digit" is likelier than not
+    digit: Tensor  #: int64 [n], the likeliest of the ten digits, whether or not it is one
+    confidence: Tensor  #: float32 [n], the probability of that digit among the eleven answers
+    is_digit: Tensor  #: bool [n], False where "no digit" is likelier than not
 
 
 class MNISTClassifier(nn.Module):

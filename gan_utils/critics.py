@@ -1,6 +1,6 @@
 """Discriminator tricks as modules that wrap a module, so that they compose: ``Spectral(Pac(mlp(...), 2))``.
 
-Three are layers to put before the last one of a discriminator: :class:`MinibatchDiscrimination` and
+Two are layers to put before the last one of a discriminator: :class:`MinibatchDiscrimination` and
 :class:`MinibatchStddev` let it look across the batch. None needs to be told about vmap, seeds or checkpoints: what they
 draw is a hash of the step's key, what they keep is a buffer.
 """

@@ -256,7 +256,7 @@ def diagnose(
     forms = {name: list((given[name] if features is None else x).shape[1:]) for name, x in sets.items()}
     for name, form in forms.items():
         if form != forms["real"]:
-            raise ValueError(f"{name} must be of the form of real; a sample has shape {form}, {forms['real']} there.")
+            raise ValueError(f"{name} must hold samples of real's shape, {forms['real']}; got {form}.")
     if (sets["real"] == sets["real"][0]).all() and len(sets["real"]) > 1:
         raise ValueError(
             "real must hold different samples; all are the same (or features says so): no scale to judge by."

@@ -20,7 +20,7 @@ from torch.func import functional_call
 __all__ = ["Functional", "Seeded", "SeededDropout", "random_bits"]
 
 Tensors = dict[str, Tensor]
-_KEY = "_dropout_key"
+_KEY = "_key"
 _AGE = "_age"
 _GOLDEN = 0x9E3779B1  # 2^32 / golden ratio: spreads consecutive numbers over 32 bits
 _AGAIN = 0x85EBCA6B  # another odd number, for a layer's second call in a pass
@@ -160,7 +160,7 @@ class Functional:
             ) from error
         if not isinstance(template, nn.Module):
             raise TypeError(f"{role}() must return an nn.Module; it returned {type(template).__name__}.")
-        with torch.random.fork_rng(devices=[]):  # the second module is not kept, and shall not be felt
+        with torch.random.fork_rng(devices=[]):  # the second module is not kept, and must not advance torch's generator
             if not self._fresh and template is network():
                 raise ValueError(f"{role}() must build a new module at each call; it returned the same one twice.")
         self.description = str(template)
@@ -210,7 +210,7 @@ class Functional:
     @torch.no_grad()
     def module(self, tensors: Tensors) -> nn.Module:
         """Return a module of the kind that was given, with these parameters and buffers, in evaluation mode."""
-        with torch.random.fork_rng(devices=[]):  # what a builder draws shall not be felt
+        with torch.random.fork_rng(devices=[]):  # what a builder draws must not advance torch's generator
             module = self._build()
         for name, own in (*module.named_parameters(), *module.named_buffers()):
             own.copy_(tensors.get(name, own))  # a layer's own key for its draws is in no state

@@ -55,11 +55,11 @@ class Batch(NamedTuple):
     z: Tensor  #: latents ``[k + 1, B, Z]``; the last one is the generator's
     #: uniform on [0, 1) for the penalties: ``[k, B, *shape]``, ``[k, B, 1, ...]``, or ``[k, 0]`` where none is used
     noise: Tensor
-    key: Tensor  #: a whole number below 2^31, the source of this step's dropout masks: []
+    key: Tensor  #: a whole number below 2^31, the source of all that layers and replay draw in this step: []
 
 
 class Logs(NamedTuple):
-    """What a step reports, scalars: both losses (with penalties) and D's mean logit on real and on fake samples."""
+    """What a step reports, scalars: both losses (with penalties and terms) and D's mean logit on real and on fake samples."""
 
     d_loss: Tensor
     g_loss: Tensor

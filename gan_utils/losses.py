@@ -4,7 +4,7 @@ A loss is a pair of pure functions. ``d(real, fake)`` takes the logits of a real
 returns ``[B]``. ``g(fake, real)`` takes the fake logits ``[B]`` and a function of no arguments that returns the real
 logits ``[B]``; only losses that compare real with fake call it, so the others do not pay for that pass.
 
-All are written with softplus, never with ``log(sigmoid(x) + eps)``: the gradient stays right at any logit.
+Those with a logarithm are written with softplus, never with ``log(sigmoid(x) + eps)``: the gradient stays right at any logit.
 
 Example:
     An undecided D, with logits of 0, is charged log 2 for the real and log 2 for the fake:

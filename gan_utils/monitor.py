@@ -55,7 +55,7 @@ class Alarm(NamedTuple):
 
 
 def _collapsed(r: dict[str, Any]) -> bool | None:
-    """Is the spread gone? None where it is not, and most of the data is out of reach all the same: it does not count."""
+    """Is the spread gone? None, neither good nor bad, where it is not, and most of the data is out of reach all the same."""
     missing = r["covered"] < r["covered_real"] / 2
     # In high dimensions a quarter has nearly all of the spread, and a mere blur less: so ask for half, or for both.
     bad = r["spread"] < r["quarter"] / 2 or (r["spread"] < r["quarter"] and missing)

@@ -114,7 +114,7 @@ def r2(gamma: float = 10.0) -> Penalty:
 
 
 def wgan_gp(weight: float = 10.0, target: float = 1.0) -> Penalty:
-    """WGAN-GP, Gulrajani et al. (2017), eq. 3: ``weight * (norm - 1)^2`` between real and fake samples.
+    """WGAN-GP, Gulrajani et al. (2017), eq. 3: ``weight * (norm - target)^2`` between real and fake samples.
 
     Example:
         A flat critic costs the weight, and one of slope 1 nothing, however many samples there are:
@@ -130,7 +130,7 @@ def wgan_gp(weight: float = 10.0, target: float = 1.0) -> Penalty:
 
 
 def dragan(weight: float = 10.0, target: float = 1.0) -> Penalty:
-    """DRAGAN, Kodali et al. (2017): ``weight * (norm - 1)^2`` around the data, with the one-sided noise of its code.
+    """DRAGAN, Kodali et al. (2017): ``weight * (norm - target)^2`` around the data, with the one-sided noise of its code.
 
     The code then takes a random point on the way from the sample to the noisy one; this takes the noisy one.
     """

@@ -1,4 +1,4 @@
-"""What the book draws, one call each. Every function returns matplotlib axes; none shows or saves anything itself."""
+"""What the book draws, one call each. All but the scrubber return matplotlib axes; none shows or saves anything itself."""
 
 from __future__ import annotations
 

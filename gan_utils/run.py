@@ -145,7 +145,8 @@ class Run:
     def judge(self, x: Tensor) -> Tensor:
         """Return each member's logits ``[seeds, n]`` on given samples: ``[n, *shape]``, or its own ``[seeds, n, *shape]``.
 
-        In a joint game D judges each sample with the code that the member's encoder gives it, as it judges real ones.
+        A D of packs of m gives ``[seeds, n / m]``. In a joint game D judges each sample with the code that the member's
+        encoder gives it, as it judges real ones.
         """
         shared = getattr(x, "ndim", 0) <= 1 + len(self.source.shape)
         x = checks.shaped("x", x, *([] if shared else [len(self.seeds)]), None, *self.source.shape)

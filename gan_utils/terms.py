@@ -76,7 +76,7 @@ def msgan(weight: float = 1.0) -> Term:
 
 
 def gdpp(weight: float = 1.0) -> Term:
-    """GDPP, Elfeki et al. (2019): fake features shall vary as real ones do, by the eigen-decomposition of their kernels.
+    """GDPP, Elfeki et al. (2019): fake features are asked to vary as real ones do, by the eigen-decomposition of their kernels.
 
     L = F F^T, ``[B, B]``, with rows of F of length one. The term is ``1e-4 * mean (l_fake - l_real)^2 - sum_i w_i |cos_i|``:
     eigenvalues l in ascending order, cos_i between the i-th eigenvectors, w the real eigenvalues scaled to [0, 1]; 1e-4 as

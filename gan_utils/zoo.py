@@ -137,7 +137,12 @@ def _recipe(name: str, paper: str, cost: str) -> Callable[[Callable[..., GAN]], 
     """Register the function below as a recipe: its docstring's paragraphs are the title, the formula and the trap."""
 
     def register(make: Callable[..., GAN]) -> Callable[..., GAN]:
-        title, formula, trap = (" ".join(part.split()) for part in inspect.cleandoc(make.__doc__ or "").split("\n\n"))
+        parts = [" ".join(part.split()) for part in inspect.cleandoc(make.__doc__ or "").split("\n\n")]
+        if len(parts) != 3 or name in RECIPES:
+            raise ValueError(
+                f"recipe {name!r} must have a name of its own, and a title, a formula and a trap: {parts}."
+            )
+        title, formula, trap = parts
         RECIPES[name] = Recipe(name, title.rstrip("."), paper, cost, formula.strip("$"), trap, make)
         return make
 

@@ -140,3 +140,15 @@ def test_time_until_half_of_the_seeds_are_there():
     half = result("x", [500, None, 250, 1_000], step_s=0.1, compile_s=5.0)
     assert (half["reached"], half["half_steps"], half["half_s"]) == (3, 500, 55.0)
     assert result("x", [None, None, 250, None], step_s=0.1)["half_s"] is None
+
+
+def test_the_diagnosis_suite_is_recorded_whole_and_some_of_it_comes_again():
+    """Of each condition two cases are judged anew, on data of two kinds."""
+    script = load("diagnosis_suite")
+    record = json.loads(script.OUT.read_text("utf-8"))
+    recorded = {script.Case(*(row[part] for part in script.Case._fields)): row for row in record["cases"]}
+    assert list(recorded) == script.cases(script.SEEDS) and record["confusion"] == script.confusion(record["cases"])
+    for i, condition in enumerate(script.CONDITIONS):
+        for kind in (script.KINDS[i % 4], script.KINDS[(i + 1) % 4]):
+            case = script.Case(kind, condition, i % 3, script.FIRST_SEED + i % 4)
+            assert script.verdict(case)["verdict"] == recorded[case]["verdict"], case

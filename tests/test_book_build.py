@@ -8,14 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import book_build
 import nbformat
 import numpy as np
 import pytest
 from jupyter_cache.base import CacheBundleIn
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-import book_build
 
 SETTINGS = {"mode": "fast"}
 PACKAGE = {

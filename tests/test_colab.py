@@ -15,12 +15,10 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import publish
 import pytest
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import publish  # noqa: E402
 
 NOTEBOOK = ROOT / os.environ.get("COLAB_NOTEBOOK", "book/2-collapse/08-known-modes.ipynb")
 #: From pip-freeze.txt of github.com/googlecolab/backend-info, August 2026. Python there is 3.13.

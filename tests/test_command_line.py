@@ -108,7 +108,7 @@ def test_bad_input_is_status_2_and_one_line(files, capsys):
         "broken": "a.png cannot be read as an image",
         "flat.npy": "flat.npy must hold one array",
         "words.npy": "words.npy must hold one array",
-        "other.npy": "fake must be of the form of real",
+        "other.npy": "fake must hold samples of real's shape",
         "nan.npy": "fake holds 120 NaN",
     }.items():
         assert call(files, fake) == 2, fake

@@ -6,7 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -163,11 +162,11 @@ def test_one_of_many_modes_is_missed():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((REAL, FRESH[:, :1]), ValueError, r"fake must be of the form of real; a sample has shape \[1\], \[2\]"),
+        ((REAL, FRESH[:, :1]), ValueError, r"fake must hold samples of real's shape, \[2\]; got \[1\]"),
         (
             (REAL.view(N, 2, 1), REAL.view(N, 1, 2)),
             ValueError,
-            r"fake must be of the form of real.* \[1, 2\], \[2, 1\]",
+            r"fake must hold samples of real's shape, \[2, 1\]; got \[1, 2\]",
         ),
         ((REAL, FRESH.where(FRESH < 1, torch.nan)), ValueError, "fake holds .* NaN or Inf"),
         ((REAL.where(REAL < 1, torch.inf), FRESH), ValueError, "real holds .* NaN or Inf"),
@@ -221,7 +220,6 @@ def test_the_picture_puts_problems_beyond_the_limit(found):
     dots = [line for line in ax.lines if line.get_marker() == "o"]
     beyond = {name for name, dot in zip(names, dots, strict=True) if dot.get_xdata()[0] > 1}
     assert beyond == {f.name for f in told.findings if f.status == "problem"} != set()
-    plt.close("all")
 
 
 def test_arrays_bytes_and_images_will_do():

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import book_site
+import exercise_index
 import nbformat
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
 from pybtex.database import Entry, Person
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-import book_site
-import exercise_index
 
 ROOT = Path(__file__).parent.parent
 TOC = """

@@ -33,7 +33,6 @@ FLOORS = {
     "gan": 3,
     "run": 4,
     "training": 5,
-    "callbacks": 5,
     "metrics": 4,
     "zoo": 6,
     "scrubber": 5,
@@ -99,7 +98,9 @@ def lines_of_code(path: Path) -> int:
 def test_the_package_stays_small():
     files = [path for path in ROOT.rglob("*.py") if not path.name.startswith("chapter")]
     lines = sum(map(lines_of_code, files))
-    assert lines < 4_000, f"{lines} lines of code without the chapters' exercise checks"
+    assert lines < 4_000, (
+        f"{lines} lines of code; fewer than 4,000 are allowed: take something out first (CONTRIBUTING.md, ground rules)"
+    )
 
 
 @pytest.mark.parametrize("module", ["gan_utils", *map(module_of, FILES)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import unicodedata
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +23,11 @@ DIRECTIVE = re.compile(r"^\s*(```+|~~~+|:::+)\s*\{|\{[\w:.-]+\}`", re.MULTILINE)
 EXERCISE = re.compile(r"^### Exercise \d+: .+$", re.MULTILINE)
 LABEL = re.compile(r"\((easy|medium|hard), (\d+) minutes\)\s*$")
 HALF_HOURS = ["", "half an hour", "an hour", "an hour and a half", "two hours", "two and a half hours", "three hours"]
+GLOSSARY = (ROOT / "book" / "glossary.md").read_text("utf-8").split("```{glossary}")[-1]
+PLAIN = unicodedata.normalize("NFKD", GLOSSARY).encode("ascii", "ignore").decode().lower()
+TERMS = {re.sub(r"[^a-z0-9]+", "-", term).strip("-") for term in re.findall(r"^\w.*$", PLAIN, re.MULTILINE)}
+KEYS = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "book" / "references.bib").read_text("utf-8"), re.MULTILINE))
+ANCHORS = {"glossary.md": {f"term-{term}" for term in TERMS}, "references.md": KEYS}
 DETAILS = re.compile(r"<details>\n<summary>[^\n]+</summary>\n\n.+?\n\n</details>", re.DOTALL)
 
 
@@ -47,7 +53,9 @@ def faults(notebook, folder):
         yield "the median cell is over 10 lines"
     if lines(cells[0]) > 10:
         yield "the set-up cell is over 10 lines"
-    parts = ("# ", "## Learning objectives", "## Exercises")
+    if "setup" not in cells[0].metadata.get("tags", []):
+        yield "the set-up cell, the first one of code, has no tag 'setup'"
+    parts = ("# ", "## Learning objectives", "## What we learnt", "## Exercises", "## Further reading")
     yield from (f"no {part}" for part in parts if not re.search(f"^{part}", prose, re.M))
     exercises = EXERCISE.findall(prose)
     if len(exercises) < 5:
@@ -59,6 +67,13 @@ def faults(notebook, folder):
     checks = sum(len(re.findall(r"^\s*gu\.exercises\.check\(", cell.source, re.M)) for cell in cells)
     if checks < 3:
         yield f"{checks} calls of gu.exercises.check, fewer than 3"
+    number = None
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            number = [number, *re.findall(r"^### Exercise (\d+):", cell.source, re.MULTILINE)][-1]
+        for checked in re.findall(r"^gu\.exercises\.check\(.\d+\.(\d+)", cell.source, re.MULTILINE):
+            if checked != number:
+                yield f"a check of exercise {checked} under the heading of exercise {number}"
     if len(DETAILS.findall(prose)) != prose.count("<details"):
         yield "a <details> block without its <summary> line or the blank lines around its content"
     if prose.count("<details") < len(exercises):
@@ -78,6 +93,9 @@ def faults(notebook, folder):
             continue
         if not (folder / target.partition("#")[0]).exists():
             yield f"a link to nowhere: {target}"
+        page, _, anchor = target.rpartition("/")[2].partition("#")
+        if anchor and anchor not in ANCHORS.get(page, {anchor}):
+            yield f"a link to nowhere: {target} is in no {page.replace('references.md', 'references.bib')}"
     if re.search(r"!\[[^\]]*\]\(https?://|<img[^>]+src=[\"']https?://", prose):
         yield "an image from another host"
 
@@ -113,13 +131,14 @@ def sound():
     """A small notebook that keeps every rule."""
     md, py = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
     fold = "<details>\n<summary>Solution</summary>\n\nBecause.\n\n</details>"
-    head = "# Title\n\n## Learning objectives\n\n[glossary](glossary.md#term-gan); an hour, and half an hour for the exercises"
-    cells = [md(head), py("import gan_utils as gu")]
+    link = "[glossary](glossary.md#term-mode-collapse)"
+    head = f"# Title\n\n## Learning objectives\n\n{link}; an hour, and half an hour for the exercises"
+    cells = [md(head), py("import gan_utils as gu", metadata={"tags": ["setup"]})]
     figure = {"figure": {"caption": "Notice the rise."}, "image": {"alt": "A rising curve."}}
     cells.append(py("gu.plots.samples(x)", metadata={"mystnb": figure}))
-    cells.append(md("## Exercises"))
+    cells.append(md("## What we learnt\n\n## Exercises\n\n## Further reading"))
     for i in range(5):
-        cells += [md(f"### Exercise {i}: why? (easy, 5 minutes)\n\n{fold}"), py("gu.exercises.check('x', f)")]
+        cells += [md(f"### Exercise {i}: why? (easy, 5 minutes)\n\n{fold}"), py(f"gu.exercises.check('1.{i}', f)")]
     return nbformat.v4.new_notebook(cells=cells)
 
 
@@ -143,6 +162,13 @@ BREAKS = {
     "folded": lambda nb: nb.cells[-2].update(source="### Exercise 9: why? (easy, 5 minutes)"),
     "alt text": lambda nb: nb.cells[2].metadata.mystnb.pop("image"),
     "caption would stand twice": lambda nb: nb.cells[2].update(source="gu.fit(gan, x, steps=9)\ngu.plots.samples(x)"),
+    "no tag 'setup'": lambda nb: nb.cells[1].metadata.pop("tags"),
+    "no ## What we learnt": lambda nb: nb.cells[3].update(source="## Exercises\n\n## Further reading"),
+    "of exercise 7 under the heading of exercise 4": lambda nb: nb.cells[-1].update(
+        source="gu.exercises.check('1.7', f)"
+    ),
+    "is in no glossary.md": lambda nb: last_text(nb, "[x](glossary.md#term-mode-colapse)"),
+    "is in no references.bib": lambda nb: last_text(nb, "[x](references.md#goodfellow2041)"),
     "raw in Colab: ```{": lambda nb: last_text(nb, "```{note}\nx\n```"),
     "raw in Colab: {cite}": lambda nb: last_text(nb, "see {cite}`goodfellow2014`"),
     "myst_nb": lambda nb: nb.cells[1].update(source="from myst_nb import glue"),

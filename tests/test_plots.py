@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -18,10 +15,9 @@ SIDE = 7.2 * 100 + 1  # the widest figure, in pixels
 
 
 @pytest.fixture(autouse=True)
-def close_figures():
+def _style_as_before():
     with matplotlib.rc_context():
         yield
-    plt.close("all")
 
 
 def run(**more) -> gu.Run:
@@ -124,7 +120,7 @@ def test_points():
     assert not any(ax.axison for ax in axes.flat[5:])
     single = plots.points(samples[0])
     assert single.shape == (1, 1) and len(single[0, 0].collections) == 1
-    with pytest.raises(ValueError, match=r"samples must have shape \[n, d, 2\]; got \[3, 4, 5\]"):
+    with pytest.raises(ValueError, match=r"samples must have shape \[m, n, 2\]; got \[3, 4, 5\]"):
         plots.points(torch.zeros(3, 4, 5))
 
 
@@ -133,8 +129,6 @@ def test_images_are_tiled_in_order():
     (ax,) = plots.images(x, rows=2, columns=3, titles=["five"])
     shown = np.asarray(ax.images[0].get_array())
     assert shown.shape == (6, 12) and ax.images[0].get_clim() == (-1, 1) and ax.get_title() == "five"
-    tiles = shown.reshape(2, 3, 3, 4).transpose(0, 2, 1, 3).reshape(6, 12)
-    np.testing.assert_allclose(tiles[:, 0], np.array([-1, 0.5, -1, 0.5, -1, 0.5]), atol=2)
     np.testing.assert_allclose([shown[0, 0], shown[0, 4], shown[0, 8], shown[3, 0], shown[3, 4]], np.linspace(-1, 1, 5))
     assert (shown[3:, 8:] == -1).all()
     assert len(plots.images(torch.zeros(2, 4, 1, 3, 3), rows=2, columns=2)) == 2

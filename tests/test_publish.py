@@ -12,13 +12,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import publish
 import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import publish  # noqa: E402
 
 TO = publish.addresses("Some-One/gan-book")
 CHAPTERS = sorted(path.relative_to(ROOT) for path in ROOT.glob("book/*/*.ipynb"))

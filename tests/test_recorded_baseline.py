@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import record_baseline as script
 import torch
 
 import gan_utils as gu
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import record_baseline as script  # noqa: E402
 
 FILE = script.OUT
-TOLERANCE = 2e-3  # as for chapter 4's recording: see tests/test_recorded.py
+TOLERANCE = 2e-3  # as for chapter 4's recording: see tests/test_recorded_mnist_reference.py
 
 
 @pytest.fixture(scope="module")

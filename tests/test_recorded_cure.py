@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
+import draw_front_picture as front
 import numpy as np
 import pytest
+import record_cure as script
 
 import gan_utils as gu
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import draw_front_picture as front  # noqa: E402
-import record_cure as script  # noqa: E402
 
 NAMES = ["patient", "cure"]
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import record_ring_in_space as script
 import torch
 
 import gan_utils as gu
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import record_ring_in_space as script  # noqa: E402
 
 RUNS = json.loads(script.OUT.read_text("utf-8"))
-TOLERANCE = 2e-3  # as for chapter 4's recording: see tests/test_recorded.py
+TOLERANCE = 2e-3  # as for chapter 4's recording: see tests/test_recorded_mnist_reference.py
 
 
 @pytest.mark.parametrize("name", ["pacgan in 2", "non-saturating in 128", "r1-r2 in 784", "r1 in 784, rate x0.2"])

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import record_stacked_mnist as script
 import torch
 
 import gan_utils as gu
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import record_stacked_mnist as script  # noqa: E402
 
 FILE = ROOT / "book" / "recorded" / "stacked-mnist.npz"
 NAMES = list(script.STEPS)

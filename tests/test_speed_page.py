@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
-from pathlib import Path
 
 import pytest
+import speed_tables
 
 import gan_utils as gu
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-import speed_tables
 
 ROOT = speed_tables.ROOT
 PAGE = (ROOT / f"{speed_tables.PAGE}.md").read_text("utf-8")

@@ -627,7 +627,6 @@ def test_when_compiling_is_chosen(monkeypatch, tmp_path):
     run = train(steps=20, compile="auto", checkpoint=tmp_path / "run")
     assert run.compiled and len(asked) == 1 and "compiled" in run.summary()
     assert not train(steps=30, compile=False, checkpoint=tmp_path / "run").compiled and len(asked) == 1
-    assert run.seconds >= 0 and run.compile_seconds >= 0
     for D, least in ((gu.models.mlp(2, 256, 256, 1), 20), (gu.models.mnist_discriminator(), 5)):
         player = gu.GAN(gu.models.mlp(2, 8, 2), D).init(0).D
         two = tree_map(lambda t: torch.stack([t, t]), player)  # the weights of one seed count: 67,073 in the first case

@@ -180,7 +180,8 @@ def test_every_recipe_names_its_paper_formula_cost_and_trap():
             and "\n" not in recipe.formula
             and "\f" not in recipe.formula
         )
-        assert re.fullmatch(r"\d(\.\d)?( \+ (1\.5K|O\(B\^[23]\)))?", recipe.cost), recipe.cost
+        form = r"\d(\.\d)?( \+ (1\.5K|O\(B\^[23]\)))?"
+        assert re.fullmatch(form, recipe.cost), f"{recipe.name}: a cost of the form {form}, please; got {recipe.cost!r}"
         assert len(recipe.trap.split()) >= 4 and recipe.trap.endswith(".") and recipe.title and "\n" not in recipe.title
 
 
@@ -224,3 +225,24 @@ def test_settings_reach_the_recipe_and_the_rest_replaces_its_parts():
 def test_bad_requests_are_named(call, words):
     with pytest.raises(ValueError, match=f"^{words}"):
         call()
+
+
+def test_a_recipe_needs_a_name_of_its_own_and_three_paragraphs():
+    def twice(n):
+        r"""A loss.
+
+        $a$
+
+        It falls into no trap.
+        """
+
+    def unexplained(n):
+        """A loss."""
+
+    before = dict(zoo.RECIPES)
+    for name, make in (("dragan", twice), ("new", unexplained)):
+        with pytest.raises(
+            ValueError, match=f"recipe '{name}' must have a name of its own, and a title, a formula and a"
+        ):
+            zoo._recipe(name, "kodali2017", "1")(make)
+    assert before == zoo.RECIPES

@@ -1,4 +1,4 @@
-"""MNIST, resident as uint8: 5,000 images that need no network, or all 60,000; stacks of three; the same source for yours."""
+"""MNIST, resident as uint8: 5,000 images that need no network, or all 60,000; stacks of three; the same for your own images."""
 
 from __future__ import annotations
 

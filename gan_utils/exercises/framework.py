@@ -85,7 +85,7 @@ def check(name: str, answer: Any) -> Feedback:
         return Feedback(name, "not yet", str(mistake))
     except Exception as error:
         said = f"The answer could not be used: {type(error).__name__}: {error}".rstrip(".")
-        return Feedback(name, "not yet", f"{said}. Has it the type and the shape that the exercise asks for?")
+        return Feedback(name, "not yet", f"{said}. Does it have the type and the shape that the exercise asks for?")
     return Feedback(name, "correct", praise)
 
 

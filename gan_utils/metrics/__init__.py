@@ -2,10 +2,9 @@
 
 from gan_utils.metrics.clusters import find_modes, k_means, nearest_centre
 from gan_utils.metrics.distributions import NDB, class_width, frechet_distance, mode_width, ndb, vendi
-from gan_utils.metrics.intervals import Interval, bootstrap, real_against_real, report
+from gan_utils.metrics.intervals import Interval, bootstrap, real_against_real, report, wilson
 from gan_utils.metrics.modes import Coverage, label_coverage, mode_coverage, stacked_labels
 from gan_utils.metrics.neighbours import PRDC, Birthday, Memorisation, birthday, memorisation, prdc
-from gan_utils.metrics.rates import wilson
 from gan_utils.metrics.spread import reach, spread
 
 __all__ = [

@@ -1,7 +1,8 @@
-"""Intervals: how sure a measure is of its number, and what a perfect sampler would have scored."""
+"""Intervals: how sure a measure is of its number, or a rate over few seeds, and what a perfect sampler would have scored."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from gan_utils import checks, runtime
 
-__all__ = ["Interval", "bootstrap", "real_against_real", "report"]
+__all__ = ["Interval", "bootstrap", "real_against_real", "report", "wilson"]
 
 
 class Interval(NamedTuple):
@@ -109,3 +110,27 @@ def _several(name: str, samples: tuple[Tensor, ...], least: int) -> tuple[Tensor
         return samples
     given = [list(x.shape) if isinstance(x, Tensor) else type(x).__name__ for x in samples]
     raise ValueError(f"{name} must be tensors of at least {least} rows; got {given}.")
+
+
+def wilson(k: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Return Wilson's (1927) interval for a rate of which k of n trials are known; z = 1.96 gives 95 %.
+
+    Unlike ``rate +- z * standard error`` it stays within [0, 1] and keeps a width where k is 0 or n. ValueError for
+    k > n.
+
+    Example:
+        Collapse in none of ten seeds: it may still happen in more than a quarter of all.
+
+        >>> low, high = gu.metrics.wilson(0, 10)
+        >>> round(low, 3), round(high, 3)
+        (0.0, 0.278)
+    """
+    n = checks.integer("n", n)
+    k = checks.integer("k", k, least=0)
+    if k > n:
+        raise ValueError(f"k must be at most n = {n}; got {k}.")
+    z = checks.number("z", z, above=0)
+    rate, shrink = k / n, 1 + z * z / n
+    middle = (rate + z * z / (2 * n)) / shrink
+    half = z / shrink * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)

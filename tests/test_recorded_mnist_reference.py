@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import record_mnist_reference as script
 
 import gan_utils as gu
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-import record_mnist_reference as script  # noqa: E402
 
 NAMES = ["plain", "mended", "undropped"]
 FILE = ROOT / "book" / "recorded" / "mnist-reference.npz"
