@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -193,6 +194,11 @@ class Functional:
                 f"{self.role} has parameters that no reset_parameters() sets ({', '.join(missed[:3])}), so they cannot be "
                 f"drawn afresh for each seed. Pass a function that builds the network instead, for example lambda: MyNet()."
             )
+        pairs = zip(template.named_parameters(), trial.parameters(), strict=True)
+        wide = [(name, own.std(), new.std()) for (name, own), new in pairs if own.ndim > 1 and own.numel() >= 256]
+        if lost := [name for name, own, new in wide if own > 1.5 * new or new > 1.5 * own]:
+            text = f"{self.role}'s weights are drawn anew for every seed, which gives another spread ({', '.join(lost[:3])})."
+            warnings.warn(f"{text} To keep yours, pass a function that makes them.", stacklevel=6)
 
     def draw(self) -> tuple[Tensors, Tensors]:
         """Return fresh ``(params, buffers)``, drawn with torch's global generator as building the module would.

@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import grad, grad_and_value
 from torch.utils._pytree import tree_map
 
@@ -132,7 +132,7 @@ class GAN:
         for name in ("opt_g", "opt_d"):
             if not isinstance(getattr(self, name), Optimizer):
                 raise TypeError(f"{name} must be an optimiser such as adam(1e-3); got {getattr(self, name)!r}.")
-        G, D = _functional(self.G, "G"), _functional(self.D, "D")
+        G, D = (net if isinstance(net, Functional) else Functional(net, r) for net, r in ((self.G, "G"), (self.D, "D")))
         if self.latent is None and G.latent is None:
             raise ValueError("latent cannot be read off G (no attribute `latent`, no linear layer): pass latent=...")
         if (self.joint or any(term.encoder for term in terms)) and not G.encodes:
@@ -161,11 +161,9 @@ class GAN:
             g, d = self.G.draw(), self.D.draw()
             z = torch.randn(self.replay.size, self.latent) if self.replay else None
         average = {name: value.clone() for name, value in g[0].items()} if self.ema else {}
-        memory = {"fakes": self._paired(self.G(*g, z)[0], z)} if self.replay else {}
+        made = self.G(*g, z)[0] if self.replay else None
+        memory = {"fakes": pairs(made, z) if self.joint else made} if self.replay else {}
         return State(Player(*g, self.opt_g.init(g[0])), Player(*d, self.opt_d.init(d[0])), average, memory)
-
-    def _paired(self, x: Tensor, z: Tensor) -> Tensor:
-        return pairs(x, z) if self.joint else x
 
     def describe(self) -> dict[str, str]:
         """Return the recipe in words; two recipes that train differently differ here. Checkpoints carry it.
@@ -203,10 +201,6 @@ def _values(name: str, given: object, kind: type, such_as: str) -> tuple:
 def pairs(x: Tensor, z: Tensor) -> Tensor:
     """Return what the D of a joint game judges: sample and latent in one row, ``[B, *shape], [B, Z] -> [B, x + Z]``."""
     return torch.cat([x.flatten(1), z], 1)
-
-
-def _functional(network: Functional | nn.Module | Callable[[], nn.Module], role: str) -> Functional:
-    return network if isinstance(network, Functional) else Functional(network, role)
 
 
 def step(gan: GAN, state: State, batch: Batch) -> tuple[State, Logs]:

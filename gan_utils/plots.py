@@ -62,7 +62,7 @@ def history(
     run: Run, columns: Sequence[str] = ("d_loss", "g_loss"), *, labels: Sequence[str] | None = None
 ) -> np.ndarray:
     """Draw columns of a run's history over the steps: each seed thin, their median thick; one panel a column."""
-    table = checks.kind("run", run, Run).history
+    table, columns = checks.kind("run", run, Run).history, [columns] if isinstance(columns, str) else columns
     for column in checks.kind("columns", columns, Sequence):
         checks.choice("columns", column, table.columns)
     axes = _panels(1, checks.integer("the number of columns", len(columns)), aspect=0.75)[0]

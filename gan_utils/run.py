@@ -55,7 +55,7 @@ class Frames(NamedTuple):
     samples: Tensor
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """A trained (or half-trained) ensemble: the networks' states, their history and samples from them.
 
@@ -78,11 +78,11 @@ class Run:
     seconds: float = 0.0
     compile_seconds: float = 0.0
     note: str = ""
-    logs: list[Tensor] = field(default_factory=list, repr=False)
-    log_steps: list[int] = field(default_factory=list, repr=False)
-    metrics: dict[str, dict[int, Tensor]] = field(default_factory=dict, repr=False)
-    frame_steps: list[int] = field(default_factory=list, repr=False)
-    frame_samples: list[Tensor] = field(default_factory=list, repr=False)
+    logs: list[Tensor] = field(default_factory=list)
+    log_steps: list[int] = field(default_factory=list)
+    metrics: dict[str, dict[int, Tensor]] = field(default_factory=dict)
+    frame_steps: list[int] = field(default_factory=list)
+    frame_samples: list[Tensor] = field(default_factory=list)
 
     def sample(self, n: int, *, seed: int = 0, ema: bool | None = None) -> Tensor:
         """Return ``[seeds, n, *shape]`` samples on the CPU, every member fed the same latents.
@@ -219,6 +219,8 @@ class Run:
             f"diverged: {int(self.diverged.sum())} of {len(self.seeds)}",
         ]
         return "\n".join(lines)
+
+    __repr__ = summary
 
     def describe(self) -> dict[str, str]:
         """Return everything that must agree for a checkpoint to fit this run, in words."""

@@ -112,7 +112,8 @@ def fit(
         callback_every: steps between their calls; 20 calls by default.
         frames: snapshots to keep, or a few more: evenly spaced from step 0 on, and the last step; needs at least 2.
         frame_size: samples in a snapshot.
-        checkpoint: a file to save to and, if it exists, to resume from.
+        checkpoint: a file to save to and, if it exists, to resume from. Recipes are told apart by what they print: give a
+            network whose ``forward`` holds constants of its own an ``extra_repr``.
         checkpoint_every: steps between saves; ten saves by default.
         progress: show a progress bar.
 
@@ -186,6 +187,7 @@ def _pays(steps: int, D: Player) -> bool:
 
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    seeds = seeds.tolist() if hasattr(seeds, "tolist") else seeds
     if isinstance(seeds, Sequence) and not isinstance(seeds, str):
         names = tuple(checks.integer("seeds", seed, least=0) for seed in seeds)
         if not names or len(set(names)) < len(names):
@@ -241,6 +243,8 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
         raise ValueError(
             f"G gives {list(fake.shape)} for latents {list(z.shape)}, but the data are {list(real.shape)}."
         )
+    if fake.dtype != real.dtype:
+        raise TypeError(f"G must give float32, as the data are; it gives {fake.dtype}: add .float().")
     judged = "data"
     if gan.joint:
         encoder = partial(gan.G, encode=True)
@@ -248,7 +252,7 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
         checks.shaped("G's encoder(data)", code, batch, gan.latent)
         judged, real, fake = "pairs", pairs(real, code), pairs(fake, z)
     logits = _try_network("D", gan.D, state.D.params, state.D.buffers, real, f"{judged} {list(real.shape)}")
-    if logits.ndim not in (1, 2) or logits.numel() != logits.shape[0] or batch % logits.shape[0]:
+    if logits.ndim == 0 or logits.numel() != logits.shape[0] or batch % logits.shape[0]:
         raise ValueError(f"D must give one logit a sample, [{batch}] or [{batch}, 1]; it gives {list(logits.shape)}.")
     if _ends_in_sigmoid(gan, state.D, real):
         raise ValueError("D must end in logits, which the losses take: leave out its last step, the sigmoid.")
@@ -273,14 +277,16 @@ def _try_network(role: str, network: Callable, params: dict, buffers: dict, x: T
     try:
         out = network(params, buffers, x)[0]
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
-        hint = " (Should they be [B, Z, 1, 1], begin G with nn.Unflatten(1, (Z, 1, 1)).)" if role == "G" else ""
-        raise ValueError(f"{role} cannot take {fed}: {str(error).splitlines()[0]}{hint}") from error
+        hint = " (Should they be [B, Z, 1, 1], begin G with nn.Unflatten(1, (Z, 1, 1)). For another Z pass latent=Z.)"
+        raise ValueError(
+            f"{role} cannot take {fed}: {str(error).splitlines()[0]}{hint if role == 'G' else ''}"
+        ) from error
     if not isinstance(out, Tensor):
         raise TypeError(f"{role} must return one tensor; it returned {type(out).__name__}.")
     if not torch.equal(before, torch.random.get_rng_state()):
         raise ValueError(
             f"{role} draws random numbers of its own, which no seed would reproduce. For dropout use nn.Dropout, which "
-            f"fit() seeds; feed other noise through the latents or the source."
+            f"fit() seeds, and dropout=0 in attention and recurrent layers; feed other noise through the latents or the source."
         )
     return out
 
@@ -338,15 +344,19 @@ def _save(run: Run, path: str | Path) -> None:
 
 
 def _train(advance: Advance, steps: int, events: list[Event], progress: bool) -> None:
-    run, begin, done = advance.run, time.perf_counter(), advance.run.step
+    run, begin, done, pace = advance.run, time.perf_counter(), advance.run.step, 1
     bar = Progress(steps, f"{len(run.seeds)} GANs" if len(run.seeds) > 1 else "1 GAN", show=progress)
     with _interrupts_between_chunks() as interrupted:
         try:
             while run.step < steps and not interrupted:
-                block_end = (run.step // BLOCK + 1) * BLOCK
-                stop = min(steps, block_end, *((run.step // every + 1) * every for every, _ in events))
+                first, block_end = run.step, (run.step // BLOCK + 1) * BLOCK
+                stop = min(steps, block_end, first + pace, *((run.step // every + 1) * every for every, _ in events))
                 advance.to(stop)
-                run.seconds += time.perf_counter() - begin
+                took = time.perf_counter() - begin
+                run.seconds += took
+                pace = max(
+                    1, int((stop - first) / max(took, 1e-9))
+                )  # about a second: interrupts are heard between chunks
                 for act in [act for every, act in events if run.step % every == 0 or run.step == steps]:
                     act()
                 begin = time.perf_counter()
@@ -386,6 +396,7 @@ class Advance:
         self.replay, self.step = replay, None
         self.block, self.noise = -1, None
 
+    @torch.no_grad()  # functions of the reader's own may hold modules, whose graph would hang on the state for ever
     def to(self, stop: int) -> None:
         """Do the steps up to ``stop``, which lie in one block."""
         run = self.run
@@ -471,7 +482,7 @@ class Advance:
             return compiled
         except Exception as error:
             self.run.compiled = False
-            self.run.note = f"; compiling failed ({type(error).__name__}), so it ran eagerly"
+            self.run.note += f"; compiling failed ({type(error).__name__}), so it ran eagerly"
             return self._replayed(state, now)
 
 

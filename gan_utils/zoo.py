@@ -75,7 +75,9 @@ class Networks:
         if self.kind == "dcgan" and inputs is None:
             return models.DCGANGenerator(self.latent, channels=self.shape[0])
         layers = (self.latent if inputs is None else inputs, self.width, self.width, self.size)
-        return models.mlp(*layers, last=nn.Tanh() if self.image else None, shape=self.shape if self.image else None)
+        return models.mlp(
+            *layers, last=nn.Tanh() if self.image else None, shape=self.shape if len(self.shape) > 1 else None
+        )
 
     def critic(self, m: int = 1, look: Callable[[int], nn.Module] | None = None, adds: int = 0) -> nn.Module:
         """Return a discriminator of packs of m samples; ``look(features)`` goes before its last layer, and adds features."""
@@ -86,6 +88,7 @@ class Networks:
             features = layers[-1].in_features
             layers[-1] = look(features)
             layers.append(nn.Linear(features + adds, 1))
+            getattr(D, "reset_parameters", lambda: None)()
         return D
 
     def reader(self, outputs: int, inputs: int | None = None) -> nn.Module:
@@ -193,6 +196,7 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
     for change in changes:
         checks.choice("change", change, [*chosen.settings, *sorted(arguments - set(chosen.settings))])
     own = {key: changes.pop(key) for key in chosen.settings if key in changes}
+    changes = {"latent": None} | changes if "G" in changes else changes  # another G has a latent of its own
     return replace(chosen.make(Networks(tuple(known(source).shape), networks, lr), **own), **changes)
 
 

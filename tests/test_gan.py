@@ -542,3 +542,23 @@ def test_what_a_compiled_step_calls_is_no_named_tuple(value):
     assert callable(value) and not isinstance(value, tuple)
     with pytest.raises(AttributeError):
         value.weight = 2.0
+
+
+def test_weights_of_ones_own_are_not_thrown_away_without_a_word():
+    """A module's weights are drawn anew by its parts' rules. Where that gives another spread, it is said, at this line."""
+
+    def as_dcgan(part):
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, 0.0, 0.02)
+
+    D = gu.models.mlp(2, 64, 1)
+    with pytest.warns(UserWarning, match="G's weights are drawn anew for every seed.* To keep yours") as told:
+        gu.GAN(gu.models.mlp(4, 64, 64, 2).apply(as_dcgan), D)
+    assert len(told) == 1 and told[0].filename == __file__
+    gu.GAN(lambda: gu.models.mlp(4, 64, 64, 2).apply(as_dcgan), D)  # kept, so nothing is to be said
+    for G in (
+        gu.models.mlp(4, 64, 64, 2),
+        nn.Sequential(nn.Linear(4, 64), nn.LSTM(64, 64)),
+        gu.models.DCGANGenerator(),
+    ):
+        gu.GAN(G, D)

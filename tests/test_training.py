@@ -444,6 +444,36 @@ def test_an_interrupt_while_a_frame_is_drawn_keeps_frames_and_steps_together(tmp
     run.save(tmp_path / "run")
 
 
+def test_an_interrupt_is_heard_soon_however_slow_a_step(monkeypatch):
+    """The loop looks up after about a second's worth of steps: by this clock a step takes ten."""
+    ticks = iter(range(0, 10**6, 10))
+    monkeypatch.setattr(training.time, "perf_counter", lambda: float(next(ticks)))
+    stops, to = [], training.Advance.to
+    monkeypatch.setattr(training.Advance, "to", lambda advance, stop: stops.append(stop) or to(advance, stop))
+    run = train(steps=5)
+    assert stops == [1, 2, 3, 4, 5]
+    monkeypatch.undo()
+    assert same(run.state, train(steps=5).state)
+
+
+def test_a_logit_a_sample_may_have_any_number_of_axes():
+    D = nn.Sequential(nn.Unflatten(1, (2, 1, 1)), nn.Conv2d(2, 1, 1))  # [B, 1, 1, 1], as DCGAN's ends
+    run = train(gu.GAN(gu.models.mlp(2, 4, 2), D), steps=2, seeds=np.array([1, 4]))
+    assert run.seeds == (1, 4) and repr(run) == run.summary()  # a cell that ends in fit(...) shows this
+    assert run.judge(torch.zeros(3, 2)).shape == (2, 3)
+
+
+def test_a_module_in_a_term_a_penalty_or_the_data_leaves_no_graph_on_the_state(tmp_path):
+    torch.manual_seed(0)
+    net = nn.Linear(2, 3)
+    term = gu.terms.Term("seen", 0.1, lambda view: (net(view.sample) - net(view.real)).square().mean())
+    penalty = gu.penalties.Penalty("there", lambda real, fake, noise: real + 0 * net(real).sum(), 0.0, 1.0)
+    points = gu.data.Points(torch.randn(50, 2))
+    points.points.requires_grad_()
+    run = train(recipe(terms=term, penalties=penalty), points, steps=3, checkpoint=tmp_path / "run")
+    assert not any(leaf.requires_grad for leaf in tree_leaves(run.state)) and len(run.history) == 3
+
+
 # --- a listed step, replayed
 
 
@@ -657,6 +687,11 @@ class Source:
         return "mine"
 
 
+class Double(nn.Module):
+    def forward(self, x):
+        return x.double()
+
+
 class Noisy(nn.Module):
     def __init__(self, width):
         super().__init__()
@@ -687,6 +722,7 @@ G, D = gu.models.mlp(2, 4, 2), gu.models.mlp(2, 4, 1)
         ),
         (dict(gan=gu.GAN(G, gu.critics.Pac(gu.models.mlp(6, 1), 3))), ValueError, "batch=8 is not divisible by m=3"),
         (dict(gan=gu.GAN(G, gu.critics.Pac(gu.models.mlp(5, 1), 2))), ValueError, r"D cannot take data \[8, 2\]"),
+        (dict(gan=gu.GAN(nn.Sequential(G, Double()), D)), TypeError, r"G must give float32.*it gives torch.float64"),
         (dict(gan=gu.GAN(Noisy(2), D)), ValueError, "G draws random numbers of its own"),
         (dict(gan=gu.GAN(G, Noisy(1))), ValueError, "D draws random numbers of its own"),
         (dict(source=torch.zeros(5, 2)), TypeError, "source must have shape, sample.* and describe"),

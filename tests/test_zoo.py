@@ -200,6 +200,8 @@ def test_settings_reach_the_recipe_and_the_rest_replaces_its_parts():
     assert zoo.recipe("pacgan").settings == {"m": 2}
     assert "m=3" in zoo.build("pacgan", RING, m=3).describe()["D"]
     assert zoo.build("unrolled", RING, k=2, through=False).describe()["play"] == "unrolled(2, through=False)"
+    assert zoo.build("r1", RING, G=gu.models.mlp(5, 8, 2)).latent == 5
+    assert zoo.build("r1", RING, G=gu.models.mlp(5, 8, 2), latent=5).latent == 5
     gan = zoo.build("wgan-gp", RING, d_steps=2, weight=3.0, ema=0.9, loss="hinge")
     assert (gan.d_steps, gan.penalties[0].weight, gan.ema, gan.loss.name) == (2, 3.0, 0.9, "hinge")
     assert "lr=0.02" in zoo.build("hinge", RING, lr=0.02).opt_g.name
@@ -225,6 +227,13 @@ def test_settings_reach_the_recipe_and_the_rest_replaces_its_parts():
 def test_bad_requests_are_named(call, words):
     with pytest.raises(ValueError, match=f"^{words}"):
         call()
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.names() if name != "diffaugment"])
+def test_series_will_do(name):
+    series = gu.data.Points(torch.randn(40, 6, 3, generator=gu.generator(0)))
+    run = gu.fit(zoo.build(name, series), series, steps=1, batch=B, device="cpu", compile=False, progress=False)
+    assert run.sample(2).shape == (1, 2, 6, 3) and not run.diverged.any()
 
 
 def test_a_recipe_needs_a_name_of_its_own_and_three_paragraphs():

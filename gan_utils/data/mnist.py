@@ -52,7 +52,8 @@ class Images:
 
     def describe(self) -> str:
         """Return one line that stays the same from run to run: ``mnist(embedded, 5000 images)``."""
-        return f"{self.name}({self.note + ', ' if self.note else ''}{len(self)} images)"
+        note = self.note or f"{list(self.shape)}, mean {self.images.float().mean():g}"
+        return f"{self.name}({note}, {len(self)} images)"
 
     def to(self, device: str | torch.device) -> Images:
         """Return the same source with its images on ``device``; batches come from there."""
