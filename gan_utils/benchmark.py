@@ -158,7 +158,7 @@ class _Job:
         source = task.source()
         gan = self.gan(source)
         cost = products(gan, source, task.batch) / products(zoo.build(PLAIN, source), source, task.batch)
-        looks = min(task.looks, self.steps)
+        looks = max(1, min(task.looks, round(self.steps / cost)))
         return {
             "method": self.method,
             "lr": f"x{self.times:g}",
@@ -273,12 +273,15 @@ def run(
         for name in names:
             job = _Job(task, name, factor, tuple(range(count)), plain, device)
             plan = job.plan()
+            if _compute(record["runs"].get(job.name, plan)) > 1.5 * _compute(plan):
+                raise ValueError(f"out: {path} holds {job.name} with more seeds or steps, which would be lost.")
             if not plan.items() <= record["runs"].get(job.name, {}).items():
                 todo.append((job, plan, parts / f"{_digest(plan)}.safetensors", None if jobs == 1 else 1))
     say(f"{task}: {len(todo)} runs to do, {len(rates) * len(names) - len(todo)} done before")
     if todo:
         _write(path, record)  # if that cannot be done, say so before the work and not after it
     for i, (checkpoint, name, outcome) in enumerate(_finished(todo, jobs, backend), 1):
+        record = read(path)  # another process may have added to it
         record["runs"][name] = outcome | {"made": made}
         _write(path, record)
         checkpoint.unlink(missing_ok=True)  # not before: a full disk must not cost the work
@@ -295,6 +298,10 @@ def _methods(methods: Iterable[str] | str, source: Source) -> list[str]:
     for name in given:
         zoo.build(name, source)  # names what is wrong
     return list(dict.fromkeys(given))
+
+
+def _compute(run: dict[str, Any]) -> float:
+    return len(run["seeds"]) * run["steps"] * run["cost"]
 
 
 def _digest(plan: dict[str, Any]) -> str:

@@ -333,7 +333,6 @@ add(
 )
 add("metrics.stacked_labels", images=images(torch.zeros(2, 3, 28, 28)))
 add("metrics.spread", x=without(points(X, least=2), "NaN", "Inf", "three axes"))
-add("metrics.reach", x=without(TIED, "three axes", "wrong last size"), data=TIED)
 add("metrics.wilson", k=integer(1, 0), n=integer(3), z=number(1.96, above=0))
 add(
     "metrics.bootstrap",

@@ -47,11 +47,13 @@ def test_products_of_a_plain_step_are_those_counted_by_hand():
 
 def test_every_recipe_gets_the_same_compute(made):
     runs = bench.read(made[0])["runs"]
-    assert {name: run["steps"] for name, run in runs.items()} == {"non-saturating": 30, "r1-r2": 30}  # a step a look
+    assert {name: run["steps"] for name, run in runs.items()} == {"non-saturating": 30, "r1-r2": 15}  # a step a look
     plans = [
         bench._Job("ring", name, 1.0, (0,), 10_000, "cpu").plan() for name in gu.zoo.names() if name != "diffaugment"
     ]
     assert all(abs(plan["steps"] * plan["cost"] / 10_000 - 1) < 0.03 for plan in plans)
+    few = [bench._Job("ring", name, 1.0, (0,), 100, "cpu").plan() for name in gu.zoo.names() if name != "diffaugment"]
+    assert all(2 / 3 <= plan["steps"] * plan["cost"] / 100 < 4 / 3 for plan in few)  # whole steps, as many a look
 
 
 def test_the_first_look_does_not_count_for_the_time_of_a_step(tmp_path, monkeypatch):
@@ -72,7 +74,7 @@ def test_the_table_has_a_row_for_each_seed(made):
         (m, s) for m in ("non-saturating", "r1-r2") for s in (0, 1)
     ]
     run = gu.fit(
-        gu.zoo.build("r1-r2", gu.data.ring(std=0.01)), gu.data.ring(std=0.01), steps=30, seeds=2, progress=False
+        gu.zoo.build("r1-r2", gu.data.ring(std=0.01)), gu.data.ring(std=0.01), steps=15, seeds=2, progress=False
     )
     covered = gu.metrics.mode_coverage(run.sample(2_500), run.source)
     mine = table[table.method == "r1-r2"]
@@ -96,9 +98,12 @@ def test_what_is_recorded_is_not_run_again(made, tmp_path):
     said = []
     quiet(["r1-r2", "non-saturating", "hinge"], out=path, say=said.append)
     assert said[0] == "ring: 1 runs to do, 2 done before" and said[1].startswith("1/1 hinge: all modes in 0 of 2 seeds")
-    quiet(["hinge"], seeds=1, out=path, say=said.append)  # other seeds: another run in its place
+    for less in ({"seeds": 1}, {"steps": 10}):
+        with pytest.raises(ValueError, match=r"again\.json holds hinge with more seeds or steps, which would be lost"):
+            quiet(["hinge"], out=path, **less)
+    quiet(["hinge"], seeds=3, out=path, say=said.append)  # other seeds: another run in its place
     runs = bench.read(path)["runs"]
-    assert runs["hinge"]["seeds"] == [0] and runs["r1-r2"] == bench.read(made[0])["runs"]["r1-r2"]
+    assert runs["hinge"]["seeds"] == [0, 1, 2] and runs["r1-r2"] == bench.read(made[0])["runs"]["r1-r2"]
 
 
 def test_stopped_it_keeps_what_is_done_and_goes_on_within_a_run(made, tmp_path, monkeypatch):
@@ -155,6 +160,13 @@ def test_where_nothing_can_be_written_nothing_is_begun(tmp_path, monkeypatch):
 def test_where_nothing_is_to_do_nothing_is_written(made, monkeypatch):
     monkeypatch.setattr(bench, "_write", lambda path, record: pytest.fail("it wrote"))
     assert quiet(["r1-r2"], out=made[0]).equals(made[1])
+
+
+def test_what_another_process_records_meanwhile_is_kept(made, tmp_path, monkeypatch):
+    path, fit = tmp_path / "shared.json", bench.fit
+    monkeypatch.setattr(bench, "fit", lambda *a, **o: path.write_bytes(made[0].read_bytes()) and fit(*a, **o))
+    quiet(["hinge"], out=path)
+    assert set(bench.read(path)["runs"]) == {"hinge", "non-saturating", "r1-r2"}
 
 
 def test_two_at_a_time_give_the_same(made, tmp_path):
@@ -233,6 +245,17 @@ def test_the_command_line(tmp_path, capsys):
     )
     assert main([*call[:3], "hinges", *call[4:]]) == 2
     assert "Did you mean 'hinge'?" in capsys.readouterr().err
+
+
+def test_an_interrupt_at_the_command_line_ends_in_a_word_and_no_traceback(tmp_path, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "fit", interrupted)
+    assert (
+        main(["benchmark", "ring", "--methods", "hinge", "--steps", "4", "--out", str(tmp_path / "ring.json")]) == 130
+    )
+    assert capsys.readouterr().err == "gan_utils benchmark: stopped; the same command goes on where it was\n"
 
 
 def test_with_dask_the_command_makes_the_client_that_joblib_asks_for(monkeypatch):

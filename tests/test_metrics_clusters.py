@@ -98,7 +98,6 @@ def test_distances_do_not_depend_on_where_the_origin_is(far):
     at = x + far
     assert torch.equal(at - far, x)
     torch.testing.assert_close(gu.metrics.spread(at), gu.metrics.spread(x), rtol=1e-4, atol=0)
-    torch.testing.assert_close(gu.metrics.reach(at[:50], at[50:]), gu.metrics.reach(x[:50], x[50:]), rtol=1e-3, atol=0)
     chosen = nearest_centre(at[20:], at[:20])
     torch.testing.assert_close((x[20:] - x[chosen]).norm(dim=1), torch.cdist(x[20:], x[:20]).amin(1))
 
@@ -108,8 +107,3 @@ def test_half_precision_does_not_overflow(dtype):
     x = gu.data.ring().sample(1_000, gu.generator(0))
     half, own = x.to(dtype), x.to(dtype).float()
     torch.testing.assert_close(gu.metrics.spread(half), gu.metrics.spread(own))
-    for fake, data in ((half, own), (own, half), (half, half), (own.double(), half)):
-        found = gu.metrics.reach(fake[:500], data[500:])
-        torch.testing.assert_close(
-            found, gu.metrics.reach(own[:500], own[500:]), check_dtype=False, rtol=1e-3, atol=1e-6
-        )
