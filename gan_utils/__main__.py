@@ -27,7 +27,7 @@ FEATURES: dict[str, Callable[[Tensor], Tensor] | None] = {"raw": None, "mnist": 
 
 
 def load(path: Path) -> Tensor:
-    """Return the samples in a ``.npy`` file, or the images in a folder, as floats ``[n, ...]``.
+    """Return the samples in a ``.npy`` file, or the images in a folder and below it, as floats ``[n, ...]``.
 
     Bytes, and images of all kinds, become [-1, 1]; greys and colours ``[n, h, w]``, ``[n, h, w, c]`` of bytes become
     ``[n, c, h, w]``. Nothing pickled is read. Raises ValueError or OSError, naming the file and what is wrong with it.
@@ -38,8 +38,8 @@ def load(path: Path) -> Tensor:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise OSError(f"{path} does not exist.") from None
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} is no .npy file of numbers ({error}). Save it with numpy.save.") from None
+    except (ValueError, EOFError):
+        raise ValueError(f"{path} is no .npy file of numbers, or damaged. Save it with numpy.save.") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim < 2:
         form = f"{array.dtype} of shape {list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
         raise ValueError(f"{path} must hold one array [n, ...] of numbers, as numpy.save writes it; it holds {form}.")
@@ -50,13 +50,15 @@ def load(path: Path) -> Tensor:
 def _folder(path: Path) -> np.ndarray:
     from PIL import Image
 
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+    files = sorted(file for file in path.rglob("[!.]*") if file.suffix.lower() in PICTURES)
     if not files:
         raise ValueError(f"{path} holds no images ({', '.join(sorted(PICTURES))}).")
     images = []
     for file in files:
         try:
             with Image.open(file) as image:
+                if image.mode in ("F", "I"):
+                    raise ValueError(f"{file} holds numbers of no known scale (mode {image.mode}): save them as .npy.")
                 deep = image.mode.startswith("I;16")  # convert() would clip these
                 grey = np.asarray(image) >> 8 if deep else image.convert("L" if image.mode in ("1", "L") else "RGB")
                 images.append(np.asarray(grey, dtype=np.uint8))
@@ -142,9 +144,9 @@ def _diagnose(args: argparse.Namespace, argv: Sequence[str]) -> int:
     real, fake = load(args.real), load(args.fake)
     train = None if args.train is None else load(args.train)
     found = diagnose(real, fake, train=train, features=FEATURES[args.features], seed=args.seed)
+    print(json.dumps(found.to_dict(), indent=1) if args.json else found)
     if args.html is not None:
         args.html.write_text(page(found, f"Diagnosis of {args.fake.name}"), encoding="utf-8")
-    print(json.dumps(found.to_dict(), indent=1) if args.json else found)
     return HEALTHY if found.verdict == "healthy" else PROBLEM
 
 

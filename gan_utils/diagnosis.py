@@ -51,7 +51,7 @@ class Question(NamedTuple):
 #: :meta hide-value:
 QUESTIONS: dict[str, Question] = {
     "sameness": Question(
-        "median distance between two fakes, over that of two real samples of one mode", 0.1, 0.2, False, "one output"
+        "median distance between two fakes, over that of two real samples of one mode", 0.25, 0.4, False, "one output"
     ),
     "copied": Question(
         "share of fakes that lean to one training sample more than 95 % of real ones", 0.3, 0.6, True, "memorised"
@@ -101,7 +101,7 @@ VERDICTS: dict[str, Verdict] = {
         "2-collapse/09-images",
     ),
     "within-mode collapse": Verdict(
-        "Each mode is there, but the fakes in it are too alike.",
+        "In the modes that are made, the fakes are too alike.",
         "Counting modes cannot see this. Try PacGAN or minibatch statistics in D, or a smaller gradient penalty.",
         "2-collapse/08-known-modes",
     ),
@@ -117,8 +117,8 @@ VERDICTS: dict[str, Verdict] = {
     ),
     "low fidelity": Verdict(
         "Many fakes lie where there are no data.",
-        "Not collapse. Train longer, look for an unstable or too weak D, check the scale of the data; between modes some "
-        "fakes are inevitable for a continuous generator.",
+        "By itself no collapse. Train longer, look for an unstable or too weak D, check the scale of the data; between modes "
+        "some fakes are inevitable for a continuous generator.",
         "2-collapse/07-why-it-happens",
     ),
     "too few samples": Verdict(
@@ -225,7 +225,7 @@ def diagnose(
         fake: samples of the generator ``[m, ...]``, from independent latents.
         train: the training data, if ``real`` are others; copies are looked for there. Without it ``real`` is taken for it.
         features: what to compare by, ``[n, ...] -> [n, d]``, such as the ``features`` of the frozen classifier for MNIST.
-            Distances between raw pixels say little about images.
+            Distances between raw pixels say little about images. A network should be in evaluation mode.
         seed: which 2,000 samples of a larger set are looked at, and how they are halved.
 
     Columns count by their scale: where they measure different things, standardise them first, by the data's own spread.
@@ -262,8 +262,13 @@ def diagnose(
             "real must hold different samples; all are the same (or features says so): no scale to judge by."
         )
     facts = {name: len(x) for name, x in sets.items()}
+    if features is None and len({"float" in getattr(x.dtype, "name", str(x.dtype)) for x in given.values()}) > 1:
+        raise TypeError("real, fake and train must all hold floats, or all whole numbers: bring them to one scale.")
     middle = sets["real"].median(0).values  # as the origin: a far one would cost the distances their precision
     sets = {name: x - middle for name, x in sets.items()}
+    if len(middle) > sum(map(len, sets.values())):  # images: the distances stay, in as many columns as there are rows
+        turned = torch.linalg.qr(torch.cat([*sets.values()]).T).Q
+        sets = {name: x @ turned for name, x in sets.items()}
     train, own = (sets["train"], 0) if "train" in sets else (sets["real"], 1)
     real, fake = (sets[name][_drawn(len(sets[name]), 2 * AT_ONCE, seed)] for name in ("real", "fake"))
     size = facts["samples a split"] = min(len(real) // 2, len(fake), AT_ONCE)
@@ -292,7 +297,8 @@ def _rows(name: str, x: Any, features: Callable[[Tensor], Tensor] | None) -> Ten
     if not isinstance(x, Tensor) or x.ndim < 2 or len(x) == 0 or x.is_complex():
         form = f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"{name} must be a tensor or NumPy array [n, ...] of n >= 1 samples; got {form}.")
-    rows = features(x) if features is not None else x.flatten(1).double() if not x.is_floating_point() else x.flatten(1)
+    rows = x.flatten(1) if features is None else torch.as_tensor(features(x))
+    rows = rows if rows.is_floating_point() else rows.double()
     return checks.rows(f"features({name})" if features else name, rows).cpu()
 
 
@@ -362,7 +368,8 @@ def _decide(scores: list[tuple[dict[str, float], dict[str, float]]], facts: dict
     )
     otherwise = "too few samples" if any(f.status == "cannot say" for f in findings) else "healthy"
     verdict, *also = _verdicts({f.name: f.value for f in findings if f.status == "problem"}, otherwise)
-    by_split = [{f.name: fake[f.name] for f in findings if f.beyond(fake[f.name])} for _, fake in scores]
+    asked = [f for f in findings if f.status != "cannot say"]
+    by_split = [{f.name: fake[f.name] for f in asked if f.beyond(fake[f.name])} for _, fake in scores]
     agree = sum(_verdicts(problems, otherwise)[0] == verdict for problems in by_split)
     return Diagnosis(verdict, agree / len(scores), tuple(also), findings, facts)
 
@@ -376,9 +383,9 @@ def _finding(name: str, real: list[float], fake: list[float]) -> Finding:
     worst, furthest = (scale.high, max) if asked.above else (scale.low, min)
     # Half of the range more: the halvings share their rows, and with them some of their luck.
     finding = Finding(name, value, scale, furthest(asked.limit, worst + (worst - scale.value) / 2), "ok")
-    if finding.beyond(value):
-        return replace(finding, status="problem")
-    return replace(finding, status="cannot say") if finding.beyond(worst, asked.blind) else finding
+    if finding.beyond(worst, asked.blind):
+        return replace(finding, status="cannot say")
+    return replace(finding, status="problem") if finding.beyond(value) else finding
 
 
 def _verdicts(problems: dict[str, float], otherwise: str) -> list[str]:

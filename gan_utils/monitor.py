@@ -74,7 +74,7 @@ RULES: dict[str, tuple[str, str, Callable[[dict[str, Any]], bool | None], str]] 
     "collapse": ("critical", "covered", _collapsed,
         "the fakes have {spread:.2f} of the data's spread, where a mere quarter of the data has {quarter:.2f}; they come near "
         "{covered:.0%} of the data, where as many reals come near {covered_real:.0%}. (Best spread so far: {best:.2f}.) Look "
-        "at samples. Try a relativistic loss with R1 and R2, a slower G or a faster D."),
+        "at samples. Try a relativistic loss with R1 and R2, a slower G, or, unless it tells all apart, a faster D."),
     "dropped": ("warning", "covered", lambda r: _settled(r, r["covered"] < r["covered_real"] / 2),
         "the fakes come near {covered:.0%} of the data, where as many reals come near {covered_real:.0%}: parts are missing. "
         "Look which. If it lasts, try a relativistic loss with R1 and R2, or PacGAN."),
@@ -86,7 +86,7 @@ RULES: dict[str, tuple[str, str, Callable[[dict[str, Any]], bool | None], str]] 
         "passes {passed:.1%} of its gradient on to G. Are the samples alike, or just poor? Try R1, or a slower D."),
     "gradients": ("warning", "grad_g", lambda r: not 0.01 <= r["grad_g"] / max(r["usual"], 1e-30) <= 100,
         "the gradient of G has norm {grad_g:.2g}; usual in this run: {usual:.2g}; that of D: {grad_d:.2g}. If it vanished, try "
-        "a non-saturating loss or a slower D; if it exploded, smaller steps or R1."),
+        "a non-saturating loss or a slower D (or look before zero_grad); if it exploded, smaller steps or R1."),
     "forgetting": ("notice", "old_now",
         lambda r: r["old_then"] - r["old_now"] > max((r["old_then"] - 0.5) / 2, 3 * r["chance"]),
         "D no longer knows old fakes: in {old_then:.0%} of pairs it scored the real above one when it was new, and now in "
@@ -110,9 +110,10 @@ class CollapseMonitor:
     lost variety within modes, copies of the data; for these, examine many samples at rest.
 
     Args:
-        patience: bad looks that make an alarm.
+        patience: bad looks that make an alarm. At every step instead of every 25 or 50, give it more.
         outputs: what D gives: ``"logits"``, ``"probabilities"``, or ``"scores"`` (a critic's; they have no accuracy).
-        features: ``[n, *shape] -> [n, ...]``, in which distances mean something; for large or coloured images.
+        features: ``[n, *shape] -> [n, ...]``, in which distances mean something; for large or coloured images, of which a
+            lost class may go unseen in pixels. A network should be in evaluation mode, or BatchNorm learns from the looks.
         keep: reals and fakes to keep, and rows of a batch to look at; at least 64.
         on_alarm: called with each :class:`Alarm`, instead of the warning.
         name: what messages call the GAN.
@@ -198,7 +199,7 @@ class CollapseMonitor:
             row["mark"] = row["spread"] if row["spread"] > 1.1 * past["mark"] else past["mark"]
         if self._means is not None:
             row["moved_real"] = float((real.mean(0) - self._means[0]).norm()) / scale
-            row["moved"] = float((fake.mean(0) - self._means[1]).norm()) / max(own, 1e-9 * scale)
+            row["moved"] = float((fake.mean(0) - self._means[1]).norm()) / max(own, 0.01 * scale)
         self._means = real.mean(0), fake.mean(0)
         if len(self._kept["real"]) >= ENOUGH:
             kept = torch.cat([point for (point,) in self._kept["real"]])
@@ -353,6 +354,7 @@ def _grad(name: str, net: object) -> float:
 def _ask(D: nn.Module, *sets: Tensor) -> list[Tensor]:
     """Return D's outputs on each set, in evaluation mode and with copies of its buffers, so that D stays as it was."""
     D = getattr(D, "_orig_mod", D)  # what torch.compile wraps
+    D = D.module if isinstance(D, nn.DataParallel) else D
     modes, buffers = {m: m.training for m in D.modules()}, {name: b.clone() for name, b in D.named_buffers()}
     try:
         for module in modes:

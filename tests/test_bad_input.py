@@ -323,14 +323,6 @@ add(
     least=integer(1),
 )
 add("metrics.label_coverage", labels=LABEL, modes=integer(3), least=integer(1))
-add(
-    "metrics.class_width",
-    real=points(X),
-    real_labels=LABEL,
-    fake=points(Y, tied=True),
-    fake_labels=LABEL,
-    classes=integer(3),
-)
 add("metrics.stacked_labels", images=images(torch.zeros(2, 3, 28, 28)))
 add("metrics.spread", x=without(points(X, least=2), "NaN", "Inf", "three axes"))
 add("metrics.wilson", k=integer(1, 0), n=integer(3), z=number(1.96, above=0))

@@ -59,8 +59,10 @@ def test_training_data_are_looked_at(files, capsys):
 def test_folders_of_images_and_bytes(tmp_path):
     images = (gu.data.mnist().images[::50]).numpy()[:, 0]
     (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "more").mkdir()  # a folder below it counts
     for i, image in enumerate(images):
-        Image.fromarray(image).save(tmp_path / "pictures" / f"{i:03}.png")
+        Image.fromarray(image).save(tmp_path / "pictures" / ("more" if i > 60 else "") / f"{i:03}.png")
+    (tmp_path / "pictures" / "._000.png").write_text("what macOS leaves beside a file")
     (tmp_path / "pictures" / "notes.txt").write_text("not an image")
     np.save(tmp_path / "bytes.npy", images)
     from_folder, from_file = load(tmp_path / "pictures"), load(tmp_path / "bytes.npy")
@@ -97,6 +99,8 @@ def test_bad_input_is_status_2_and_one_line(files, capsys):
     (files / "empty").mkdir()
     (files / "broken").mkdir()
     (files / "broken" / "a.png").write_text("not an image")
+    (files / "deep").mkdir()
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(files / "deep" / "a.tiff")
     np.save(files / "flat.npy", np.ones(5))
     np.save(files / "other.npy", np.ones((60, 3)))
     np.save(files / "words.npy", np.array([["a"]]))
@@ -106,6 +110,7 @@ def test_bad_input_is_status_2_and_one_line(files, capsys):
         "text.npy": "text.npy is no .npy file",
         "empty": "empty holds no images",
         "broken": "a.png cannot be read as an image",
+        "deep": "a.tiff holds numbers of no known scale (mode F)",
         "flat.npy": "flat.npy must hold one array",
         "words.npy": "words.npy must hold one array",
         "other.npy": "fake must hold samples of real's shape",
@@ -115,7 +120,8 @@ def test_bad_input_is_status_2_and_one_line(files, capsys):
         out, err = capsys.readouterr()
         assert says in err and len(err.splitlines()) == 1 and not out
     assert call(files, "good.npy", "--html", str(files / "no" / "where.html")) == 2
-    assert "where.html" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "where.html" in err and "splits of the data agree" in out  # what was found is not lost
 
 
 def test_nothing_pickled_is_run(files, capsys):

@@ -236,3 +236,36 @@ def test_arrays_in_any_order_of_bytes_and_rows_are_taken():
     locked.flags.writeable = False
     for array in (real[::-1], real[::-1].astype(">f4"), locked):
         assert str(gu.diagnose(array, fake)) == wanted
+
+
+def test_bytes_are_not_compared_with_floats():
+    bytes_ = torch.randint(0, 256, (300, 6), dtype=torch.uint8, generator=gu.generator(0))
+    with pytest.raises(TypeError, match="must all hold floats, or all whole numbers: bring them to one scale"):
+        gu.diagnose(bytes_, bytes_ / 127.5 - 1)
+    assert gu.diagnose(bytes_, bytes_ / 127.5 - 1, features=lambda x: x.float() / (255 if x.max() > 2 else 1)).findings
+
+
+def test_what_real_samples_fail_too_is_no_problem_of_the_fakes():
+    """Of ten categories real samples have ten different outputs, too: half of them missing is what is wrong."""
+    draw = gu.generator(0)
+    real, fake = (torch.randint(least, 10, (1_000,), generator=draw) for least in (0, 5))
+    told = gu.diagnose(*(torch.nn.functional.one_hot(x, 10).float() for x in (real, fake)))
+    assert told.verdict == "dropped modes" and told.confidence > 0.9
+    assert {f.name: f.status for f in told.findings}["distinct"] == "cannot say"
+
+
+def test_a_blurred_dot_is_one_output():
+    """Below a quarter of a mode's own width, as the book's definition of complete collapse has it for the spread."""
+    real = torch.randn(1_000, 2, generator=gu.generator(0))
+    for width, verdict in ((0.2, "one output"), (0.4, "within-mode collapse")):
+        fake = real[:1] + width * torch.randn(1_000, 2, generator=gu.generator(1))
+        assert gu.diagnose(real, fake).verdict == verdict
+
+
+def test_with_more_columns_than_rows_the_distances_stay():
+    """Images of many pixels are turned into as many columns as there are rows: no measure changes."""
+    x = torch.randn(500, 6, generator=gu.generator(2)).repeat(1, 400) + 3  # 2,400 columns, of which six are different
+    real, fake = x[:250], x[250:]
+    wide, narrow = gu.diagnose(real, fake).table, gu.diagnose(20 * real[:, :6], 20 * fake[:, :6]).table
+    for column in ("fakes", "real_low", "real_high"):
+        np.testing.assert_allclose(wide[column], narrow[column], rtol=1e-3, atol=1e-9)

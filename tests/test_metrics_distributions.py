@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from collapsed import HELD_OUT, RING, TRAIN, N, defective
+from collapsed import HELD_OUT, RING, TRAIN, defective
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 import gan_utils as gu
 from gan_utils.data import Mixture
-from gan_utils.metrics import class_width, frechet_distance, mode_width, ndb, vendi
+from gan_utils.metrics import frechet_distance, mode_width, ndb, vendi
 
 
 def normal(n: int, d: int, *key: int) -> torch.Tensor:
@@ -254,34 +254,8 @@ def test_mode_width_by_hand():
     assert mode_width(torch.tensor([[-3.0], [-3.0]]), two)[0] == 0  # one output, off the mean: no width
 
 
-def test_class_width_by_hand():
-    real, labels = (
-        torch.tensor([[0.0, 0], [2, 0], [5, 5], [5, 9], [7, 7], [8, 8], [8, 8]]),
-        torch.tensor([0, 0, 1, 1, 2, 3, 3]),
-    )
-    fake, said = (
-        torch.tensor([[1.0, 1], [1, 2], [0, 0], [3, 3], [3, 3], [0, 9], [1, 2]]),
-        torch.tensor([0, 0, -1, 1, 1, 3, 3]),
-    )
-    width = class_width(real, labels, fake, said, 5)
-    # class 0: .5 / 2; class 1: one output; 2: a single real point; 3: the real ones are the same; 4: nothing
-    assert width.tolist() == pytest.approx([0.25, 0, math.nan, math.nan, math.nan], nan_ok=True)
-
-
-def test_class_width_is_that_of_whole_classes():
-    real, fake = normal(3 * N, 4, 0), 0.5 * normal(N, 4, 1)
-    labels, said = torch.arange(3 * N) % 3, torch.arange(N) % 3
-    width = class_width(real + labels[:, None] * 1e3, labels, fake + said[:, None] * 7, said, 3)
-    expected = [float(fake[said == c].var(0).sum() / real[labels == c].var(0).sum()) for c in range(3)]
-    assert width.tolist() == pytest.approx(expected, rel=1e-9) and width.tolist() == pytest.approx([0.25] * 3, rel=0.1)
-    order = torch.randperm(N, generator=gu.generator(5))
-    again = class_width(real + labels[:, None] * 1e3, labels, fake[order], said[order], 3)
-    torch.testing.assert_close(again, width, rtol=1e-9, atol=0)
-
-
 OK = normal(40, 2, 0).float()
 BAD = OK.clone().index_fill(0, torch.tensor(7), math.nan)
-ZERO = torch.zeros(40, dtype=torch.int64)
 
 
 @pytest.mark.parametrize(
@@ -305,15 +279,6 @@ ZERO = torch.zeros(40, dtype=torch.int64)
         (lambda: mode_width(BAD, RING), ValueError, "samples holds 2 NaN"),
         (lambda: mode_width(OK[:, :1], RING), ValueError, r"samples must have shape \[n, 2\]; got \[40, 1\]"),
         (lambda: mode_width(OK, RING, within=-1), ValueError, "within must be a finite number above 0"),
-        (lambda: class_width(OK, ZERO[:3], OK, ZERO, 1), ValueError, r"real_labels must have shape \[40\]; got \[3\]"),
-        (
-            lambda: class_width(OK, ZERO, OK, ZERO + 3, 3),
-            ValueError,
-            "fake_labels must be integers below 3; .* up to 3",
-        ),
-        (lambda: class_width(OK, ZERO.float(), OK, ZERO, 3), ValueError, "real_labels must be integers below 3"),
-        (lambda: class_width(OK, ZERO, OK, ZERO, 0), ValueError, "classes must be at least 1"),
-        (lambda: class_width(OK, ZERO, BAD, ZERO, 1), ValueError, "fake holds 2 NaN"),
     ],
 )
 def test_bad_input_is_named(call, error, words):

@@ -14,7 +14,7 @@ from gan_utils import checks
 from gan_utils.data.mixtures import Mixture
 from gan_utils.metrics.clusters import EXACT, k_means, nearest_centre
 
-__all__ = ["NDB", "class_width", "frechet_distance", "mode_width", "ndb", "vendi"]
+__all__ = ["NDB", "frechet_distance", "mode_width", "ndb", "vendi"]
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
@@ -132,29 +132,9 @@ def mode_width(samples: Tensor, mixture: Mixture, *, within: float = 3.0) -> Ten
     mode, distance = mixture.nearest(x)
     half, cut = torch.tensor([x.shape[1] / 2, within**2 / 2], dtype=torch.float64)
     kept = torch.special.gammainc(half + 1, cut) / torch.special.gammainc(half, cut)  # of the variance, by the cut
-    width = _variance(x, torch.where(distance < within, mode, -1), mixture.modes)
+    x, mode = x[distance < within], mode[distance < within]
+    count = torch.bincount(mode, minlength=mixture.modes).double()
+    mean = x.new_zeros(mixture.modes, *mixture.shape).index_add_(0, mode, x) / count[:, None]
+    square = x.new_zeros(mixture.modes).index_add_(0, mode, (x - mean[mode]).square().sum(1))
+    width = square / torch.where(count > 1, count - 1, torch.nan)
     return width / (2 * half * kept * mixture.std.to(x).square())
-
-
-def class_width(real: Tensor, real_labels: Tensor, fake: Tensor, fake_labels: Tensor, classes: int) -> Tensor:
-    """Return, for each class, the total variance of fake features ``[m, d]`` over that of real ones ``[n, d]``: [classes].
-
-    Labels are integers ``[n]``, ``[m]`` below ``classes``, negative for none. 1 for a perfect sampler, 0 for one output a
-    class. NaN, "cannot say", for a class with fewer than two points on a side or whose real points are all the same.
-    """
-    real, classes = checks.rows("real", real), checks.integer("classes", classes)
-    fake, widths = checks.rows("fake", fake, dim=real.shape[1]), []
-    for name, x, labels in (("real_labels", real, real_labels), ("fake_labels", fake, fake_labels)):
-        if checks.shaped(name, labels, len(x)).is_floating_point() or labels.max() >= classes:
-            raise ValueError(f"{name} must be integers below {classes}; got {labels.dtype} up to {labels.max()}.")
-        widths.append(_variance(x, labels.long(), classes))
-    return widths[1] / torch.where(widths[0] > 0, widths[0], torch.nan)
-
-
-def _variance(x: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Return the trace of each class's covariance [classes]; NaN below two points; negative labels are left out."""
-    x, labels = x[labels >= 0], labels[labels >= 0]
-    count = torch.bincount(labels, minlength=classes).double()
-    mean = x.new_zeros(classes, x.shape[1]).index_add_(0, labels, x) / count[:, None]
-    square = x.new_zeros(classes).index_add_(0, labels, (x - mean[labels]).square().sum(1))
-    return square / torch.where(count > 1, count - 1, torch.nan)
