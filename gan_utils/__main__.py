@@ -22,6 +22,7 @@ from gan_utils.diagnosis import Diagnosis, diagnose
 __all__ = ["load", "main", "page"]
 
 HEALTHY, PROBLEM, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+ON = "; the same command goes on where it was"
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 FEATURES: dict[str, Callable[[Tensor], Tensor] | None] = {"raw": None, "mnist": lambda x: classifier().features(x)}
 
@@ -168,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.run(args, argv)
     except KeyboardInterrupt:
-        print(f"gan_utils {args.command}: stopped; the same command goes on where it was", file=sys.stderr)
+        print(f"gan_utils {args.command}: stopped{ON * (args.command == 'benchmark')}", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"gan_utils {args.command}: {error}", file=sys.stderr)

@@ -274,14 +274,14 @@ def run(
             job = _Job(task, name, factor, tuple(range(count)), plain, device)
             plan = job.plan()
             if _compute(record["runs"].get(job.name, plan)) > 1.5 * _compute(plan):
-                raise ValueError(f"out: {path} holds {job.name} with more seeds or steps, which would be lost.")
+                raise ValueError(f"out: {path} holds {job.name} with more seeds or steps: take another file.")
             if not plan.items() <= record["runs"].get(job.name, {}).items():
                 todo.append((job, plan, parts / f"{_digest(plan)}.safetensors", None if jobs == 1 else 1))
     say(f"{task}: {len(todo)} runs to do, {len(rates) * len(names) - len(todo)} done before")
     if todo:
         _write(path, record)  # if that cannot be done, say so before the work and not after it
     for i, (checkpoint, name, outcome) in enumerate(_finished(todo, jobs, backend), 1):
-        record = read(path)  # another process may have added to it
+        record = read(path) if path.exists() else record  # another process may have added to it
         record["runs"][name] = outcome | {"made": made}
         _write(path, record)
         checkpoint.unlink(missing_ok=True)  # not before: a full disk must not cost the work

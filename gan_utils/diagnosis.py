@@ -297,8 +297,7 @@ def _rows(name: str, x: Any, features: Callable[[Tensor], Tensor] | None) -> Ten
     if not isinstance(x, Tensor) or x.ndim < 2 or len(x) == 0 or x.is_complex():
         form = f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"{name} must be a tensor or NumPy array [n, ...] of n >= 1 samples; got {form}.")
-    rows = x.flatten(1) if features is None else torch.as_tensor(features(x))
-    rows = rows if rows.is_floating_point() else rows.double()
+    rows = features(x) if features is not None else x.flatten(1).double() if not x.is_floating_point() else x.flatten(1)
     return checks.rows(f"features({name})" if features else name, rows).cpu()
 
 

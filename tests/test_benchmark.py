@@ -99,7 +99,7 @@ def test_what_is_recorded_is_not_run_again(made, tmp_path):
     quiet(["r1-r2", "non-saturating", "hinge"], out=path, say=said.append)
     assert said[0] == "ring: 1 runs to do, 2 done before" and said[1].startswith("1/1 hinge: all modes in 0 of 2 seeds")
     for less in ({"seeds": 1}, {"steps": 10}):
-        with pytest.raises(ValueError, match=r"again\.json holds hinge with more seeds or steps, which would be lost"):
+        with pytest.raises(ValueError, match=r"again\.json holds hinge with more seeds or steps: take another file"):
             quiet(["hinge"], out=path, **less)
     quiet(["hinge"], seeds=3, out=path, say=said.append)  # other seeds: another run in its place
     runs = bench.read(path)["runs"]
@@ -167,6 +167,9 @@ def test_what_another_process_records_meanwhile_is_kept(made, tmp_path, monkeypa
     monkeypatch.setattr(bench, "fit", lambda *a, **o: path.write_bytes(made[0].read_bytes()) and fit(*a, **o))
     quiet(["hinge"], out=path)
     assert set(bench.read(path)["runs"]) == {"hinge", "non-saturating", "r1-r2"}
+    monkeypatch.setattr(bench, "fit", lambda *a, **o: path.unlink() or fit(*a, **o))
+    quiet(["r1"], out=path)  # taken away meanwhile: what this process knows is written anew
+    assert set(bench.read(path)["runs"]) == {"hinge", "non-saturating", "r1-r2", "r1"}
 
 
 def test_two_at_a_time_give_the_same(made, tmp_path):

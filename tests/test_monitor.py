@@ -516,3 +516,15 @@ def test_judging_a_run(benchmark):
     late = benchmark.judged(case, run | {"alarms": [["collapse", 50, 55]]})
     assert (late["found"], late["missed"], late["end"]) == (0, [(25, 45)], "H.")
     assert not benchmark.judged(case, {"truth": "CCCHHHHHHHHH", "alarms": []})["ill"]
+
+
+def test_a_network_laid_over_several_devices_is_asked_as_it_is():
+    D, x = nn.Linear(2, 1), gu.data.ring().sample(64, gu.generator(0))
+    found = []
+    for network in (D, nn.DataParallel(D)):
+        monitor = gu.CollapseMonitor()
+        for step in range(3):
+            monitor.update(step, real=x, fake=x + 1, D=network)
+        found.append(monitor.table.old_now.tolist())
+    np.testing.assert_array_equal(*found)
+    assert np.isfinite(found[1][-1])

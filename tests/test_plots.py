@@ -124,6 +124,11 @@ def test_points():
         plots.points(torch.zeros(3, 4, 5))
 
 
+def test_the_history_of_one_column():
+    (ax,) = plots.history(run(), "d_loss")
+    assert ax.get_title() == "d_loss" and len(ax.lines) == 4  # three seeds and their median
+
+
 def test_images_are_tiled_in_order():
     x = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, 1, 3, 4)
     (ax,) = plots.images(x, rows=2, columns=3, titles=["five"])
