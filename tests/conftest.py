@@ -1,7 +1,10 @@
 """Settings of every unit test."""
 
+import json
+
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -20,3 +23,16 @@ def _no_figure_left_open():
     """Close what a test drew: figures left open are seen by whichever test the same worker runs next."""
     yield
     plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def recorded(request):
+    """Return the arrays of the recorded runs that a module names as its FILE."""
+    with np.load(request.module.FILE, allow_pickle=False) as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def made(recorded):
+    """Return how each recipe of that file was made."""
+    return json.loads(str(recorded["provenance"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -20,17 +19,6 @@ FILE = ROOT / "book" / "recorded" / "mnist-reference.npz"
 # ensemble and a single seed, which also round differently, we measured 1e-6 after 30 steps; between two processors 1e-5
 # after 10 steps, 5e-4 after 20 and 4e-3 after 30. So we ask for 10. Another seed differs by 0.011 and more.
 TOLERANCE = 2e-3
-
-
-@pytest.fixture(scope="module")
-def recorded():
-    with np.load(FILE, allow_pickle=False) as file:
-        return dict(file)
-
-
-@pytest.fixture(scope="module")
-def made(recorded):
-    return json.loads(str(recorded["provenance"]))
 
 
 def first_steps(name, steps, seed=0):

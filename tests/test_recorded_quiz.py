@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
 from pathlib import Path
@@ -21,17 +20,6 @@ ROOT = Path(__file__).parents[1]
 FILE = ROOT / "book" / "recorded" / "quiz.npz"
 TOLERANCE = 2e-3  # as for chapter 4's recording: see tests/test_recorded_mnist_reference.py
 RING = gu.data.ring(std=0.05)
-
-
-@pytest.fixture(scope="module")
-def recorded():
-    with np.load(FILE, allow_pickle=False) as file:
-        return dict(file)
-
-
-@pytest.fixture(scope="module")
-def made(recorded):
-    return json.loads(str(recorded["provenance"]))
 
 
 @pytest.fixture(scope="module")

@@ -20,17 +20,6 @@ NAMES = list(script.STEPS)
 TOLERANCE = 2e-4  # of losses near 1
 
 
-@pytest.fixture(scope="module")
-def recorded():
-    with np.load(FILE, allow_pickle=False) as file:
-        return dict(file)
-
-
-@pytest.fixture(scope="module")
-def made(recorded):
-    return json.loads(str(recorded["provenance"]))
-
-
 def in_file(recorded, name, seed):
     return np.array([recorded[f"{name}/{column}"][seed, :1] for column in ("d_loss", "g_loss", "d_real", "d_fake")])
 
