@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from recording import ROOT, Made, columns, grey, provenance, record
+from recording import ROOT, Made, columns, grey, provenance, read_idx, record
 
 import gan_utils as gu
 
@@ -119,8 +119,6 @@ def train(name: str) -> Made:
 
 def confusion(images: Path, labels: Path) -> Made:
     """Return how often the frozen classifier calls a digit of one kind another: [10 true, 10 said, (refused, accepted)]."""
-    from gan_utils.data.mnist import read_idx
-
     x, true = read_idx(images)[:, None].float() / 127.5 - 1, read_idx(labels).long()
     said = gu.classifier.classifier().predict(x)
     place = (true * 10 + said.digit) * 2 + said.is_digit

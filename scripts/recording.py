@@ -6,6 +6,7 @@ of each recipe which command, commit, versions and machine made it.
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -63,6 +64,14 @@ def columns(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, Ar
     """Return the steps at which a run's history has these columns, and of each column an array [seeds, steps]."""
     wide = {name: table.pivot(index="step", columns="seed", values=name).dropna() for name in names}
     return wide[names[0]].index.to_numpy(np.int32), {name: w.to_numpy(np.float32).T for name, w in wide.items()}
+
+
+def read_idx(path: Path) -> torch.Tensor:
+    """Return a gzipped file of MNIST's, in its IDX format: uint8 images [N, 28, 28], or labels [N]."""
+    raw = gzip.decompress(path.read_bytes())
+    start = 4 + 4 * raw[3]  # two zero bytes, the type, the number of axes, and each axis as a big-endian 32-bit integer
+    shape = np.frombuffer(raw[4:start], ">i4")
+    return torch.from_numpy(np.frombuffer(raw[start:], np.uint8).reshape(shape).copy())
 
 
 def grey(x: torch.Tensor, levels: int) -> np.ndarray:

@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from recording import read_idx
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from gan_utils.classifier import NO_DIGIT, MNISTClassifier
 from gan_utils.data import mnist
-from gan_utils.data.mnist import read_idx
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "gan_utils" / "weights"
 NAME = "mnist_classifier"

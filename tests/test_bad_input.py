@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 import gan_utils as gu
-from gan_utils.data.mnist import read_idx
 
 ROOT = Path(gu.__file__).parent
 NAN, INF = math.nan, math.inf
@@ -290,7 +289,6 @@ add(
 )
 for way in ("mnist", "stacked_mnist"):
     add(f"data.{way}", source=name("embedded", "embeded"), digits=DIGIT, device=DEVICE)
-add("data.read_idx", read_idx, path=file("/dev/null"))
 add("exercises.check", name=Slot("1.1", {"None": None, "number": 1.1, "unknown": "99.9"}), answer=other(...))
 
 add("losses.get", loss=name("hinge", "hing"))
@@ -438,7 +436,7 @@ add("plots.heatmap", values=other([[0.0, 1.0]], none=None, text="x", list=[1.0],
 add("plots.evidence", rows=other([("a", 1.0, 0.5, 0.0, 1.0, 2.0)], none=None, number=3, short=[("a", 1.0)], text="abc"))
 
 #: Their valid calls would read or write files, which other tests do.
-WRITES_OR_READS = ["benchmark.run", "benchmark.read", "fit, saved", "Run.save", "Run.restore", "data.read_idx"]
+WRITES_OR_READS = ["benchmark.run", "benchmark.read", "fit, saved", "Run.save", "Run.restore"]
 CALLS = [(path, key, what) for path, (_, slots) in TABLE.items() for key, slot in slots.items() for what in slot.bad]
 
 #: What is public and stands in no row of the table, with the reason.
@@ -500,9 +498,7 @@ def fault(path: str, key: str, what: str) -> str:
 @pytest.mark.parametrize("path", TABLE)
 def test_what_works_works_and_what_cannot_says_why(path):
     call, slots = TABLE[path]
-    if not path.startswith(
-        ("benchmark.r", "fit, saved", "Run.save", "Run.restore", "data.read_idx", "data.mnist", "data.stacked")
-    ):
+    if not path.startswith(("benchmark.r", "fit, saved", "Run.save", "Run.restore", "data.mnist", "data.stacked")):
         call(**{key: slot.good for key, slot in slots.items()})
     found = {(key, what): fault(path, key, what) for at, key, what in CALLS if at == path}
     assert {name: said for name, said in found.items() if said} == {}

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from recording import read_idx
 
 from gan_utils.classifier import CHUNK, MNISTClassifier, classifier
 from gan_utils.data import mnist
-from gan_utils.data.mnist import read_idx
 
 WEIGHTS = resources.files("gan_utils") / "weights"
 RECORD = json.loads((WEIGHTS / "mnist_classifier.json").read_text())

@@ -31,7 +31,6 @@ from torch.utils._pytree import tree_leaves
 
 import gan_utils as gu
 from gan_utils import checkpoint, training
-from gan_utils.data.mnist import read_idx
 
 KILLS, STEPS = 50, 8
 WRITING = ("checkpoint", "half a file")
@@ -275,26 +274,6 @@ def test_fit_refuses_a_bent_checkpoint_and_leaves_it_as_it_is(sound):
     assert bent.read_bytes() == content
 
 
-IDX = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (2, 3, 3)) + bytes(range(18))
-
-
-@given(length=st.integers(0, len(IDX) - 1))
-def test_a_data_file_that_was_cut_is_refused(tmp_path_factory, length):
-    path = tmp_path_factory.getbasetemp() / "some-idx"
-    path.write_bytes(IDX[:length])
-    with pytest.raises(OSError, match=r"some-idx is corrupted.*Delete it and fetch it again"):
-        read_idx(path)
-
-
-@given(place=st.integers(0, 15), bit=st.integers(0, 7))
-def test_a_data_file_with_a_bit_of_its_head_flipped_is_refused(tmp_path_factory, place, bit):
-    path, content = tmp_path_factory.getbasetemp() / "some-idx", bytearray(IDX)
-    content[place] ^= 1 << bit
-    path.write_bytes(content)
-    with pytest.raises(OSError, match=r"some-idx is corrupted.*Delete it and fetch it again"):
-        read_idx(path)
-
-
 @given(data=st.data())
 def test_a_record_of_a_benchmark_that_was_cut_is_refused(tmp_path_factory, data):
     content = b'{"task": "ring", "runs": {\n"a": {"steps": 3}\n}}'
@@ -330,8 +309,6 @@ def test_a_file_that_is_made_to_do_harm_does_none(tmp_path, form):
     for read in (train, train().restore, checkpoint.load_tensors):
         with pytest.raises(gu.CheckpointError, match=r"evil\.ckpt is damaged or no checkpoint"):
             read(path)
-    with pytest.raises(OSError, match=r"evil\.ckpt is corrupted"):
-        read_idx(path)
     with pytest.raises(ValueError, match=r"evil\.ckpt is no record"):
         gu.benchmark.read(path)
     assert not target.exists()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import http.client
 import importlib.util
 import os
 import socket
-import tempfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,7 +16,7 @@ from torch import Tensor
 
 from gan_utils import checks, runtime
 
-__all__ = ["Images", "Stacks", "mnist", "read_idx", "stacked_mnist"]
+__all__ = ["Images", "Stacks", "mnist", "stacked_mnist"]
 
 SOURCES = ("embedded", "full")
 
@@ -141,8 +138,8 @@ def mnist(
     into ``root`` (default: $GAN_UTILS_CACHE, else ~/.cache/gan_utils). ``digits=(3, 8)`` keeps these classes only.
     The bytes are shared by all callers: do not write into ``.images``.
 
-    Raises ValueError for an unknown source or digit, ConnectionError when a download fails, and OSError naming the file
-    when one is corrupted.
+    Raises ValueError for an unknown source or digit, and OSError, naming the folder, when a download fails or what lies
+    there is damaged.
 
     Example:
         >>> images = gu.data.mnist(digits=(3, 8))
@@ -174,27 +171,6 @@ def stacked_mnist(
     dropped. The modes are equally likely where the digits are: exactly in the embedded images, nearly in the full ones.
     """
     return Stacks(mnist(source, digits=digits, device=device, root=root), "stacked_mnist")
-
-
-def read_idx(path: str | os.PathLike[str]) -> Tensor:
-    """Read a file in the IDX format of MNIST, gzipped or not: uint8 [N, 28, 28] for images, [N] for labels.
-
-    Layout: two zero bytes, the type (8 = unsigned byte), the number of axes, each axis as a big-endian 32-bit integer,
-    then the values. Raises OSError naming the file when it is missing, cut short, or something else.
-    """
-    path = checks.path("path", path)
-    raw = path.read_bytes()
-    try:
-        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (EOFError, OSError, zlib.error) as error:
-        raise OSError(f"{path} is corrupted ({error}). Delete it and fetch it again.") from None
-    axes = raw[3] if raw[:3] == b"\x00\x00\x08" and len(raw) > 3 else 0
-    shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes)]
-    if axes == 0 or len(raw) != 4 + 4 * axes + int(np.prod(shape)):
-        raise OSError(
-            f"{path} is corrupted: not an IDX file of unsigned bytes, or cut short. Delete it and fetch it again."
-        )
-    return torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
 def _scaled(images: Tensor) -> Tensor:
@@ -229,37 +205,17 @@ def _cache(root: str | os.PathLike[str] | None) -> Path:
 def _full(root: Path) -> tuple[Tensor, Tensor]:
     from torchvision.datasets import MNIST  # here, since a CPU-only torch may not have a torchvision that fits it
 
-    folder = root / "MNIST" / "raw"  # torchvision's own layout: files it fetched before are found
-    folder.mkdir(parents=True, exist_ok=True)
-    (images, labels) = (read_idx(_fetched(folder, *MNIST.resources[i], MNIST.mirrors)) for i in (0, 1))
-    if images.shape != (len(labels), 28, 28):
-        raise OSError(f"{folder}: images {list(images.shape)} and labels {list(labels.shape)} do not belong together.")
-    return images[:, None], labels.long()
-
-
-def _fetched(folder: Path, name: str, md5: str, mirrors: list[str]) -> Path:
-    """Return where the file ``name`` is: in the cache already, or fetched from the first mirror that delivers it."""
-    from torchvision.datasets.utils import check_integrity, download_url
-
-    path, tried = folder / name, []
-    if path.exists():
-        if check_integrity(path, md5):
-            return path
-        raise OSError(f"{path} is corrupted (MD5 is not {md5}). Delete it and call again, or use source='embedded'.")
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(30)  # seconds; torchvision sets none and would wait forever on a silent host
     try:
-        for mirror in mirrors:
-            # Into a folder of its own and then moved in one go: a killed download leaves nothing half-written behind.
-            with tempfile.TemporaryDirectory(dir=folder) as part:
-                try:
-                    download_url(mirror + name, part, name, md5)
-                    return Path(part, name).replace(path)
-                except (RuntimeError, OSError, http.client.HTTPException) as error:
-                    tried.append(f"  {mirror + name}: {type(error).__name__}: {error}")
+        found = MNIST(root, download=True)
+    except (AssertionError, OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise OSError(
+            f"MNIST could not be fetched into {root / 'MNIST'}, or is damaged there ({said}). "
+            f"Mirrors: {', '.join(MNIST.mirrors)}. Go on with gu.data.mnist(source='embedded'), which needs no network; or "
+            f"remove that folder and call again."
+        ) from error
     finally:
         socket.setdefaulttimeout(patience)
-    raise ConnectionError(
-        f"MNIST's {name} could not be fetched into {folder}. Tried:\n" + "\n".join(tried) + "\n"
-        "Go on with gu.data.mnist(source='embedded'), which needs no network, or put the file there yourself."
-    )
+    return found.data[:, None], found.targets.long()
