@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import math
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, NamedTuple
@@ -155,6 +155,7 @@ class Diagnosis:
     also: tuple[str, ...]  #: further problems that were found
     findings: tuple[Finding, ...]
     facts: dict[str, int]  #: real, fake and training samples given; samples a split; modes found in the real data
+    remarks: tuple[str, ...] = ()  #: what about the data may mislead distances, and with them the verdict
 
     @property
     def table(self) -> pd.DataFrame:
@@ -167,7 +168,8 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values that ``json`` can write."""
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
-        own = {"verdict": self.verdict, "confidence": self.confidence, "also": list(self.also)}
+        own = {"verdict": self.verdict, "confidence": self.confidence}
+        own |= {"also": list(self.also), "remarks": list(self.remarks)}
         return own | VERDICTS[self.verdict]._asdict() | {"evidence": rows, "facts": dict(self.facts)}
 
     def plot(self) -> Any:
@@ -176,7 +178,8 @@ class Diagnosis:
         return plots.evidence(rows)
 
     def __str__(self) -> str:
-        lines = [self._headline(), VERDICTS[self.verdict].says, *self._notes(), ""]
+        notes = [textwrap.fill(note, 100) for note in self._notes()]
+        lines = [self._headline(), VERDICTS[self.verdict].says, *notes, ""]
         lines += [
             f"{f.name:9} {f.value:7.3f}   real samples {f.real.low:.3f} to {f.real.high:.3f}, limit {f.limit:.3f}   {f.status}"
             for f in self.findings
@@ -198,7 +201,7 @@ class Diagnosis:
         notes += [f"Too few samples to say: {', '.join(unsure)}."] if unsure else []
         if self.facts.get("modes") == 1:
             notes += [f"No modes stand out in the real data; {REGIONS} regions were counted instead."]
-        return notes
+        return [*notes, *self.remarks]
 
     def _repr_html_(self) -> str:
         colour = plots.COLOURS[2 if self.verdict == "healthy" else 5]
@@ -228,7 +231,8 @@ def diagnose(
             Distances between raw pixels say little about images. A network should be in evaluation mode.
         seed: which 2,000 samples of a larger set are looked at, and how they are halved.
 
-    Columns count by their scale: where they measure different things, standardise them first, by the data's own spread.
+    Columns count by their scale: where they measure different things, standardise them first, by the data's own spread. Such
+    unequal columns, real samples that repeat, and two sets on different scales are remarked upon, whatever the verdict.
     Takes a second or two, twice that where no modes are found at first. The verdict is the first problem in the order of
     :data:`QUESTIONS`, but most fakes being astray comes before the modes; further ones are in ``also``. "healthy" is only
     said where every question had an answer.
@@ -261,8 +265,10 @@ def diagnose(
         raise ValueError(
             "real must hold different samples; all are the same (or features says so): no scale to judge by."
         )
-    facts = {name: len(x) for name, x in sets.items()}
-    if features is None and len({"float" in getattr(x.dtype, "name", str(x.dtype)) for x in given.values()}) > 1:
+    facts, raw = {name: len(x) for name, x in sets.items()}, features is None
+    looked = {name: _drawn(len(sets[name]), 2 * AT_ONCE, seed) for name in ("real", "fake")}
+    remarks = tuple(_remarks(*(sets[name][rows] for name, rows in looked.items()), raw, raw and real.ndim == 2))
+    if raw and len({"float" in getattr(x.dtype, "name", str(x.dtype)) for x in given.values()}) > 1:
         raise TypeError("real, fake and train must all hold floats, or all whole numbers: bring them to one scale.")
     middle = sets["real"].median(0).values  # as the origin: a far one would cost the distances their precision
     sets = {name: x - middle for name, x in sets.items()}
@@ -270,10 +276,10 @@ def diagnose(
         turned = torch.linalg.qr(torch.cat([*sets.values()]).T).Q
         sets = {name: x @ turned for name, x in sets.items()}
     train, own = (sets["train"], 0) if "train" in sets else (sets["real"], 1)
-    real, fake = (sets[name][_drawn(len(sets[name]), 2 * AT_ONCE, seed)] for name in ("real", "fake"))
+    real, fake = (sets[name][rows] for name, rows in looked.items())
     size = facts["samples a split"] = min(len(real) // 2, len(fake), AT_ONCE)
     if size < LEAST or len(train) < LEAST:
-        return Diagnosis("too few samples", None, (), (), facts)
+        return Diagnosis("too few samples", None, (), (), facts, remarks)
     modes = find_modes(real, seed=seed)
     if len(modes) == 1:  # or many more than are asked for at first, which takes as long again
         modes = find_modes(real, most=MANY, seed=seed)
@@ -288,7 +294,22 @@ def diagnose(
         cells = modes if len(modes) >= FEW else k_means(real[a], min(REGIONS, len(real[a].unique(dim=0))), seed=seed)
         scale = _Scale(real[a], modes, cells, leans[0][a])
         scores.append((scale.scores(real[b], leans[0][b]), scale.scores(fake[c], leans[1][c])))
-    return _decide(scores, facts)
+    return replace(_decide(scores, facts), remarks=remarks)
+
+
+def _remarks(real: Tensor, fake: Tensor, raw: bool, table: bool) -> Iterator[str]:
+    """Say what about the data may mislead distances."""
+    again, spread = 1 - len(real.unique(dim=0)) / len(real), real.std(0)
+    if again > 0.1:
+        text = f"{again:.0%} of the real samples repeat another one. Unless they are categories or whole numbers, leave repeats"
+        yield f"{text} out: beside them, all that is new seems astray."
+    times = float(spread.max() / spread.where(spread > 0, torch.inf).min())
+    if table and times > 30:
+        yield f"One column spreads {times:,.0f} times as far as another, which distances hardly see: standardise both sets."
+    (low, high), (least, most) = (map(float, x.aminmax()) for x in (real, fake))
+    beyond, tiny = (high - low) / 3, max(abs(low), abs(high)) / 50
+    if raw and (least < low - beyond or most > high + beyond or max(abs(least), abs(most)) < tiny):
+        yield f"Real numbers lie between {low:.3g} and {high:.3g}, fake ones between {least:.3g} and {most:.3g}: on one scale?"
 
 
 def _rows(name: str, x: Any, features: Callable[[Tensor], Tensor] | None) -> Tensor:

@@ -354,9 +354,7 @@ def _train(advance: Advance, steps: int, events: list[Event], progress: bool) ->
                 advance.to(stop)
                 took = time.perf_counter() - begin
                 run.seconds += took
-                pace = max(
-                    1, int((stop - first) / max(took, 1e-9))
-                )  # about a second: interrupts are heard between chunks
+                pace = max(1, int((stop - first) / max(took, 1e-9)))  # of a second: interrupts are heard between chunks
                 for act in [act for every, act in events if run.step % every == 0 or run.step == steps]:
                     act()
                 begin = time.perf_counter()

@@ -269,3 +269,35 @@ def test_with_more_columns_than_rows_the_distances_stay():
     wide, narrow = gu.diagnose(real, fake).table, gu.diagnose(20 * real[:, :6], 20 * fake[:, :6]).table
     for column in ("fakes", "real_low", "real_high"):
         np.testing.assert_allclose(wide[column], narrow[column], rtol=1e-3, atol=1e-9)
+
+
+SCALES = torch.tensor([1.0, 300.0])
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "remark"),
+    [
+        (REAL.repeat(5, 1), FRESH, "80% of the real samples repeat another one"),
+        (REAL * SCALES, FRESH * SCALES, r"One column spreads \d\d\d times as far as another"),
+        (127 * (REAL + 1), FRESH, "on one scale"),
+        ((REAL + 1) / 2, FRESH, "on one scale"),
+        (REAL, FRESH + 3, r"Real numbers lie between -1\.\d+ and 1\.\d+, fake ones between [12]\.\d+ and 4\.\d+"),
+    ],
+)
+def test_what_may_mislead_distances_is_remarked_upon(real, fake, remark):
+    told = gu.diagnose(real, fake)
+    (said,) = told.remarks
+    assert re.search(remark, said) and told.to_dict()["remarks"] == [said]
+    assert said in " ".join(str(told).split()) and said in told._repr_html_()
+    assert max(map(len, str(told).splitlines())) <= 100
+
+
+def test_nothing_is_remarked_where_nothing_misleads(found):
+    assert {name for name, told in found.items() if told.remarks} == {
+        "low fidelity"
+    }  # noise four times as wide as the data
+    images = gu.data.mnist().sample(
+        300, gu.generator(0)
+    )  # pixels at the edge hardly vary, and are no columns of a table
+    assert gu.diagnose(images, images.flip(0)[:150]).remarks == ()
+    assert gu.diagnose(REAL, REAL[:1].expand(N, 2)).remarks == ()  # one output, on the data's own scale
