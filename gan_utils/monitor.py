@@ -142,7 +142,7 @@ class CollapseMonitor:
         self.alarms: list[Alarm] = []  #: all alarms so far, in order
         self._rows: deque[dict[str, Any]] = deque(maxlen=10_000)
         self._bad, self._open = dict.fromkeys(RULES, 0), dict[str, int]()  # bad looks; places of open alarms
-        self._rng, self._means = runtime.generator(seed), None
+        self._rng, self._means, self._shape = runtime.generator(seed), None, None
         self._seen, self._kept = {"real": 0, "fake": 0}, {"real": [], "fake": []}
 
     @torch.no_grad()
@@ -169,7 +169,9 @@ class CollapseMonitor:
         real, fake = _samples("real", real), _samples("fake", fake)
         if real.shape[1:] != fake.shape[1:]:
             raise ValueError(f"fake must hold samples of shape {list(real.shape[1:])}; got {list(fake.shape[1:])}.")
-        checks.finite("real", real)
+        if self._shape not in (None, real.shape[1:]):
+            raise ValueError(f"real must keep its shape, {list(self._shape)}; got {list(real.shape[1:])}.")
+        self._shape = checks.finite("real", real).shape[1:]
         n = min(len(real), len(fake), self.keep)  # as many of each: more samples come near more of the data
         real, fake = real[:n], fake[:n]
         outputs = {name: _outputs(name, x) for name, x in (("d_real", d_real), ("d_fake", d_fake)) if x is not None}
@@ -290,7 +292,12 @@ class CollapseMonitor:
         return "\n".join(lines if self.alarms else [*lines, "no alarms"])
 
     def plot(self) -> np.ndarray:
-        """Draw the table in four panels, each alarm a dotted line where it was raised; return the axes [4]."""
+        """Draw the table in four panels, each alarm a dotted line where it was raised; return the axes [4].
+
+        ValueError before the first look.
+        """
+        if not self._rows:
+            raise ValueError("plot() needs a look: call update() first.")
         with plt.rc_context(plots.STYLE):
             axes = plt.subplots(2, 2, figsize=(7.2, 5), sharex=True)[1].reshape(-1)
         for ax, (title, names), log in zip(axes, PANELS.items(), (False, True) * 2, strict=True):

@@ -374,6 +374,19 @@ def test_plot():
     assert dotted == [alarm.step for alarm in monitor.alarms] and axes[1].get_yscale() == "log"
 
 
+def test_a_plot_before_the_first_look_is_refused():
+    with pytest.raises(ValueError, match=r"plot\(\) needs a look: call update\(\) first"):
+        gu.CollapseMonitor().plot()
+
+
+def test_samples_that_change_their_shape_are_refused_and_nothing_is_lost():
+    monitor = plain(some_modes([0, 1], 64, 1, i) for i in range(3))
+    before = monitor.report()
+    with pytest.raises(ValueError, match=r"real must keep its shape, \[2\]; got \[3\]"):
+        monitor.update(9, real=torch.rand(64, 3), fake=torch.rand(64, 3))
+    assert monitor.report() == before
+
+
 def test_callback_of_fit():
     gan = gu.GAN(gu.models.mlp(2, 16, 2), gu.models.mlp(2, 16, 1, slope=0.2))
     monitors = [gu.CollapseMonitor(on_alarm=lambda alarm: None) for _ in range(2)]
