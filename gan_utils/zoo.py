@@ -194,7 +194,7 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
     chosen = recipe(name)
     arguments = {field.name for field in fields(GAN)}
     for change in changes:
-        checks.choice("change", change, [*chosen.settings, *sorted(arguments - set(chosen.settings))])
+        checks.choice("argument", change, [*chosen.settings, *sorted(arguments - set(chosen.settings))])
     own = {key: changes.pop(key) for key in chosen.settings if key in changes}
     changes = {"latent": None} | changes if "G" in changes else changes  # another G has a latent of its own
     return replace(chosen.make(Networks(tuple(known(source).shape), networks, lr), **own), **changes)

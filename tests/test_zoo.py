@@ -215,8 +215,8 @@ def test_settings_reach_the_recipe_and_the_rest_replaces_its_parts():
     [
         (lambda: zoo.build("wgangp", RING), r"name='wgangp' is not known. Did you mean 'wgan-gp'\?"),
         (lambda: zoo.recipe(3), "name=3 is not known"),
-        (lambda: zoo.build("r1", RING, gama=3), r"change='gama' is not known. Did you mean 'gamma'\?"),
-        (lambda: zoo.build("r1", RING, m=3), "change='m' is not known"),
+        (lambda: zoo.build("r1", RING, gama=3), r"argument='gama' is not known. Did you mean 'gamma'\?"),
+        (lambda: zoo.build("r1", RING, m=3), "argument='m' is not known"),
         (lambda: zoo.build("pacgan", RING, m=0), "m must be at least 1; got 0"),
         (lambda: zoo.build("diffaugment", RING), r"diffaugment is for images .*; the source has \[2\]"),
         (lambda: zoo.build("r1", RING, networks="dcgan"), r"networks='dcgan' takes images \[channels, 28, 28\]"),
