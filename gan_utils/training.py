@@ -96,7 +96,7 @@ def fit(
     Args:
         gan: the recipe.
         source: the data; see :class:`Source`.
-        steps: steps in all (a resumed run does those that are left).
+        steps: steps in all: a resumed run does those that are left, and may not have done more already.
         seeds: a number n, for seeds 0 to n - 1, or the seeds themselves.
         batch: samples in a batch.
         lr_g, lr_d: learning rates, one for each seed, in place of the one of ``gan.opt_g`` or ``gan.opt_d``. So one
@@ -106,7 +106,7 @@ def fit(
             once and replays them, to the same bits as False; or ``"auto"``, which compiles runs of at least 1,500 steps
             (6,000 if D has at most 131,072 weights), and replays from 250 on. Without a working C++ compiler the run goes
             on eagerly, and the summary says so.
-        log_every: steps between rows of the history; about 500 rows a seed by default.
+        log_every: steps between rows of the history; about 500 rows a seed by default, or as before in a resumed run.
         callbacks: functions ``(step, run) -> {name: number or tensor [seeds]}``; the values become history columns. One
             that returns None adds nothing.
         callback_every: steps between their calls; 20 calls by default.
@@ -164,6 +164,9 @@ def fit(
     )
     if checkpoint is not None and checks.path("checkpoint", checkpoint).exists():
         run.restore(checkpoint)
+        if run.step > steps:
+            raise ValueError(f"steps must be at least {run.step:,}, which {checkpoint} has done; got {steps:,}.")
+        run.log_every = log_every or run.log_every
         kept = {sample.shape[1] for sample in run.frame_samples}
         if frames and kept - {frame_size}:
             raise ValueError(
@@ -363,7 +366,9 @@ def _train(advance: Advance, steps: int, events: list[Event], progress: bool) ->
             interrupted.append(True)
     if interrupted and run.step < steps:
         warnings.warn(f"stopped at step {run.step} of {steps}; the run so far is returned.", stacklevel=3)
-    bar.close(f"{len(run.seeds)} x {run.step - done:,} steps in {run.seconds + run.compile_seconds:.1f} s")
+    bad = int(run.diverged.sum())
+    text = f"{len(run.seeds)} x {run.step - done:,} steps in {run.seconds + run.compile_seconds:.1f} s"
+    bar.close(f"{text}; {bad} diverged" if bad else text)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import errno
 import os
 import pickle
 import random
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 import gan_utils as gu
 from gan_utils import training
+from gan_utils.progress import Progress
 from gan_utils.training import BLOCK, fit
 
 RING = gu.data.ring()
@@ -293,6 +295,14 @@ def test_a_diverging_member_leaves_the_others_untouched(value):
     assert torch.equal(run.sample(4)[0], healthy.sample(4)[0]) and not run.sample(4)[1].isfinite().all()
 
 
+@pytest.mark.parametrize(("callback", "words"), [(poison, "; 1 diverged"), (lambda step, run: None, "")])
+def test_the_bar_says_at_last_how_many_diverged(monkeypatch, callback, words):
+    said = []
+    monkeypatch.setattr(Progress, "close", lambda bar, text: said.append(text))
+    train(seeds=3, steps=40, log_every=10, callbacks=[callback], callback_every=10)
+    assert re.fullmatch(rf"3 x 40 steps in [\d.]+ s{words}", said[0])
+
+
 def test_diverged_is_known_where_only_callbacks_looked():
     run = train(seeds=3, steps=40, log_every=8, callbacks=[poison], callback_every=10)
     table = run.history
@@ -330,6 +340,15 @@ def test_a_checkpoint_keeps_everything(tmp_path):
     assert again.step == 20 and again.history.equals(run.history) and same(again.state, run.state)
     assert again.frames.steps == run.frames.steps and torch.equal(again.frames.samples, run.frames.samples)
     assert sorted(os.listdir(path.parent)) == [path.name]
+
+
+def test_a_resumed_run_is_not_shorter_than_it_was_and_logs_as_it_is_told(tmp_path):
+    path = tmp_path / "run.safetensors"
+    train(steps=20, log_every=10, checkpoint=path)
+    with pytest.raises(ValueError, match=r"steps must be at least 20, which .*run\.safetensors has done; got 12"):
+        train(steps=12, checkpoint=path)
+    assert train(steps=30, checkpoint=path).log_steps == [1, 10, 20, 30]
+    assert train(steps=36, log_every=2, checkpoint=path).log_steps == [1, 10, 20, 30, 32, 34, 36]
 
 
 def damaged(path: Path) -> dict[str, bytes]:
