@@ -213,7 +213,7 @@ def mirror(tmp_path, monkeypatch):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     working = f"http://127.0.0.1:{server.server_port}/"
     monkeypatch.setattr(torchvision.MNIST, "resources", sums)
     monkeypatch.setattr(torchvision.MNIST, "mirrors", [working + "absent/", working])
