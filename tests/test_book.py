@@ -143,6 +143,11 @@ def test_page(visit, site, path):
     images = main.locator("img").evaluate_all("all => all.map(i => [i.getAttribute('alt') || '', i.clientWidth])")
     assert [alt for alt, _ in images if not alt or alt.endswith((".png", ".svg"))] == [], "a picture without alt text"
     assert max((width for _, width in images), default=0) <= 720
+    cells = main.locator(".cell_input pre, .cell_output pre")
+    cut = (
+        "all => all.filter(p => p.clientWidth && p.scrollWidth > p.clientWidth + 1).map(p => p.innerText.slice(0, 200))"
+    )
+    assert cells.evaluate_all(cut) == [], "code, or what it prints, is cut off on a laptop"
 
     page.set_viewport_size(PHONE)
     wide = page.evaluate(

@@ -51,6 +51,10 @@ def faults(notebook, folder):
     yield from (f"a cell of {lines(cell)} lines, over 30" for cell in cells if lines(cell) > 30)
     if median(map(lines, cells)) > 10:
         yield "the median cell is over 10 lines"
+    fenced = "\n".join(re.findall(r"^```python\n(.*?)^```", prose, re.M | re.S))
+    for line in "\n".join([*(cell.source for cell in cells), fenced]).splitlines():
+        if len(line) > 100:
+            yield f"a line of {len(line)} characters, where a laptop shows a hundred: {line.strip()}"
     if lines(cells[0]) > 10:
         yield "the set-up cell is over 10 lines"
     if "setup" not in cells[0].metadata.get("tags", []):
