@@ -46,12 +46,14 @@ def _least_squares(answer: Any) -> None:
     expect(
         close(given, wanted), f"At b = {b.tolist()} and target 0.5 it is {wanted.tolist()}; yours is {_list(given)}."
     )
+    expect(close(run_answer(answer, b.clone(), 2.0), 2 - b), "Right for the target 0.5. Use the target that is given.")
 
 
-@exercise("12.2", praise="Each fake is pulled by every real sample that outscores it.")
+@exercise("12.2", praise="Every real sample pulls at each fake, the harder the more it outscores it.")
 def _all_pairs(answer: Any) -> None:
     real, fake = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([1.0, -2.0, 0.0, 3.0])
-    given = run_answer(answer, real.clone(), fake.clone())
+    hint = "Every real sample meets every fake: real[:, None] - fake has the shape [real, fake]."
+    given = run_answer(answer, real.clone(), fake.clone(), hint=hint)
     pull = torch.sigmoid(real[:, None] - fake)  # [real, fake]
     expect(
         not (isinstance(given, Tensor) and given.shape in (pull.shape, pull.T.shape)),
@@ -86,7 +88,7 @@ def _all_pairs(answer: Any) -> None:
 
 @exercise("12.3", praise="The power of the limit is the number of layers: why the clip is so hard to choose.")
 def _steepest(answer: Any) -> None:
-    given, wanted = run_answer(answer, (1, 32, 32, 1), 0.1), 32 * 32 * 0.1**3
+    given, wanted = _number(run_answer(answer, (1, 32, 32, 1), 0.1)), 32 * 32 * 0.1**3
     expect(
         not close(given, 32 * 32 * 0.1),
         "Every layer is clipped: one factor of the limit for each layer, not one in all.",
@@ -124,7 +126,8 @@ def _steepest(answer: Any) -> None:
 def _silent(answer: Any) -> None:
     real = torch.tensor([2.0, 1.5, 0.5, -0.5, 1.2])
     fake = torch.tensor([-2.0, -0.5, 3.0, 2.5, 0.8, 0.4, -0.9])
-    given, wanted = run_answer(answer, real.clone(), fake.clone()), 4 / 12
+    hint = "There are more fakes than real samples: count the silent ones of each, and divide by the number of all."
+    given, wanted = _number(run_answer(answer, real.clone(), fake.clone(), hint=hint)), 4 / 12
     wrong = {
         7 / 12: "You cut at zero. The margins are at +1 for real samples and at -1 for fakes.",
         8 / 12: "You have it the wrong way round: from a real sample below 1, or a fake above -1, D still learns.",
@@ -142,6 +145,12 @@ def _silent(answer: Any) -> None:
     expect(
         close(other, 0.6), f"Right once, but of 2 real samples and 3 fakes with 3 silent it is 0.6; yours is {other}."
     )
+
+
+def _number(value: Any) -> Any:
+    shape = list(getattr(value, "shape", []))
+    expect(shape == [], f"Return one number; yours has shape {shape}.")
+    return value
 
 
 def _form(value: object) -> str:

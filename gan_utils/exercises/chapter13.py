@@ -7,21 +7,26 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from gan_utils.exercises.framework import close, exercise, expect, run_answer
 
-_X = torch.tensor([[3.0, 4.0], [0.0, 2.0], [0.6, 0.8], [-5.0, 12.0]])  # of lengths 5, 2, 1 and 13
+_X = torch.tensor([[1.5, 2.0], [0.0, 1.0], [0.3, 0.4], [-2.5, 6.0]])  # of lengths 2.5, 1, 0.5 and 6.5
 _LENGTHS = torch.tensor([5.0, 2.0, 1.0, 13.0])
 
 
 def _bowl(x: Tensor) -> Tensor:
-    return x.flatten(1).square().sum(1) / 2  # its gradient is x, so its slope at x is the length of x
+    return x.flatten(1).square().sum(1)  # its gradient is 2 x, so its slope at x is twice the length of x
 
 
 @exercise("13.1", praise="One norm for each sample, whatever its shape, and the critic can learn from it.")
 def _penalty(answer: Any) -> None:
     target = 2.0
-    given = run_answer(answer, _bowl, _X.clone(), target)
+    hint = (
+        "The points need requires_grad_() before the critic sees them, and a gradient of any shape its norm: "
+        "gradient.flatten(1).norm(dim=1)."
+    )
+    given = run_answer(answer, _bowl, _X.clone(), target, hint=hint)
     expect(isinstance(given, Tensor), f"Return a tensor; yours is a {type(given).__name__}.")
     over_batch = (_LENGTHS.square().sum().sqrt() - target).square()
     expect(
@@ -43,6 +48,9 @@ def _penalty(answer: Any) -> None:
         .clamp(min=0)
         .square(),
         "That is the square of the norm alone. The target is missing.": _LENGTHS.square(),
+        "That is the length of the points themselves. It is the critic's gradient there whose length is asked for.": (
+            _LENGTHS / 2 - target
+        ).square(),
     }
     for message, value in wrong.items():
         expect(not close(given, value), message)
@@ -82,7 +90,8 @@ def _between(answer: Any) -> None:
     real = torch.arange(24.0).view(3, 2, 2, 2)
     fake = -real - 1
     u = torch.tensor([0.0, 1.0, 0.25])
-    given = run_answer(answer, real.clone(), fake.clone(), u.clone())
+    hint = "u belongs to the first dimension: shape it [B, 1, ...], for any number of dimensions."
+    given = run_answer(answer, real.clone(), fake.clone(), u.clone(), hint=hint)
     expect(
         isinstance(given, Tensor) and given.shape == real.shape,
         f"Return a tensor of the shape of real, {list(real.shape)}; yours is {_form(given)}.",
@@ -106,7 +115,7 @@ def _between(answer: Any) -> None:
         "Your points lie beyond the ends of their lines: the two weights are u and 1 - u.",
     )
     expect(close(given, wanted), "The points do not lie at u of the way from fake to real, pair by pair.")
-    flat = run_answer(answer, torch.ones(3, 3), torch.zeros(3, 3), u.clone())
+    flat = run_answer(answer, torch.ones(3, 3), torch.zeros(3, 3), u.clone(), hint=hint)
     expect(
         close(flat, u[:, None].expand(3, 3)),
         "Right for images [3, 2, 2, 2], but not for points [3, 3]: u belongs to the first dimension, not to the last. "
@@ -115,7 +124,15 @@ def _between(answer: Any) -> None:
 
 
 _W = torch.tensor([[1.0, 2.0], [0.0, 1.0]])
-_U = torch.tensor([1.0, 0.0])
+_U = torch.tensor([0.8, -0.6])
+
+
+def _after() -> Tensor:
+    return normalize(_W @ normalize(_W.T @ _U, dim=0), dim=0)  # u after one round
+
+
+def _once() -> float:
+    return float(_after() @ _W @ normalize(_W.T @ _U, dim=0))
 
 
 @exercise("13.3", praise="A few products with the matrix, and no decomposition.")
@@ -132,19 +149,32 @@ def _power_iteration(answer: Any) -> None:
     for message, value in wrong.items():
         expect(not close(given, value), message)
     expect(
-        not close(given, math.sqrt(29 / 5)),
+        not close(given, _once()),
         "You go round once, whatever `iterations` says. Once is enough in training, where W hardly changes between "
         "two steps; from a fresh u it is not.",
     )
     expect(close(given, exact), f"The spectral norm of [[1, 2], [0, 1]] is {exact:.4f}; yours gives {given}.")
-    once = run_answer(answer, _W.clone(), _U.clone(), 1)
+    once, (u, v) = run_answer(answer, _W.clone(), _U.clone(), 1), (_U, normalize(_W.T @ _U, dim=0))
     expect(
-        not close(once, math.sqrt(5)),
+        not close(once, float(u @ _W @ v)),
         "After one round yours still uses the old u. Move v, then u, then return u^T W v.",
     )
+    v = normalize(_W @ _U, dim=0)
+    u = normalize(_W.T @ v, dim=0)
     expect(
-        close(once, math.sqrt(29 / 5)),
-        f"After one round from u = (1, 0) it is {math.sqrt(29 / 5):.4f}; yours: {once}. Write the rounds: no decomposition.",
+        not any(close(once, value) for value in (float(u @ _W @ v), float(v @ _W @ u))),
+        "W and its transpose have changed places: v is W^T u, then u is W v, then return u^T W v.",
+    )
+    twice = normalize(_W @ normalize(_W.T @ _after(), dim=0), dim=0)
+    expect(
+        not any(
+            close(once, float(x @ _W @ normalize(_W.T @ y, dim=0))) for x, y in ((twice, _after()), (twice, twice))
+        ),
+        "You go one round more than you are asked for, or take a decomposition.",
+    )
+    expect(
+        close(once, _once()),
+        f"After one round from u = (0.8, -0.6) it is {_once():.4f}; yours: {once}. Write the rounds: no decomposition.",
     )
     wide = run_answer(answer, torch.tensor([[0.0, 3.0, 0.0], [1.0, 0.0, 0.0]]), torch.tensor([0.6, 0.8]), 50)
     expect(close(wide, 3.0), f"For a matrix of 2 x 3 with singular values 3 and 1 it should be 3; yours gives {wide}.")
@@ -153,6 +183,8 @@ def _power_iteration(answer: Any) -> None:
 @exercise("13.4", praise="Ten times the scale, a hundred times gamma: no wonder it does not carry over.")
 def _rescaled(answer: Any) -> None:
     given = run_answer(answer, 2.0, 10.0)
+    shape = list(getattr(given, "shape", []))
+    expect(shape == [], f"Return one number; yours has shape {shape}.")
     wrong = {
         "Unchanged, the penalty would be a hundredth of what it was: slopes shrink when the axis is stretched.": 2.0,
         "The slope changes by the factor, but the penalty is of its square.": 20.0,

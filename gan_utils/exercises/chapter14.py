@@ -34,13 +34,17 @@ def _hopper(answer: Any) -> None:
     )
     expect(
         not close(given, 2 * wanted),
-        "You left out the half. Or sum only over the pairs that the hopper makes too often: then there is none.",
+        "Twice too large: take half of the sum of all absolute differences, or sum only the positive ones.",
     )
     expect(
         not close(given, 1 - (1 - rho) ** 2),
         "That is the chance that at least one of the two takes the batch's mode. One alone is no sign of anything.",
     )
     expect(close(given, wanted), f"For K = 5 and rho = 0.6 it should be {wanted:.4f}; yours gives {float(given):.4g}.")
+    many = run_answer(answer, 8, 0.5)
+    expect(
+        close(many, 0.25 * 7 / 8), f"Right for K = 5, but for K = 8 and rho = 0.5 it should be 0.2188; yours: {many}."
+    )
     never = run_answer(answer, K, 0.0)
     expect(close(never, 0.0), f"With rho = 0 nobody hops, and the distance is 0; yours gives {float(never):.3g}.")
 
@@ -120,7 +124,8 @@ def _gentlest(answer: Any) -> None:
         )
         expect(
             m % 2 == 0 or not close(a, (1 - tau) / 2, atol=2e-3),
-            "Right for an even m. An odd pack has no tie: in the middle the majority tells most. Search over all a.",
+            "Right for an even m. An odd pack has no tie: in the middle the majority tells most. Search over all a. If you "
+            "did: is your distance the sum of |differences| between the chances of each number of heads, with math.comb?",
         )
         expect(
             _coins(a, tau, m) < least + 4e-3,  # what a grid of a hundred values may miss
@@ -132,7 +137,8 @@ def _gentlest(answer: Any) -> None:
 def _gap(answer: Any) -> None:
     real = torch.tensor([[1.0, 0.0, 2.0], [3.0, 1.0, 0.0]])
     fake = torch.tensor([[0.0, 0.5, 4.0], [1.0, 1.5, 1.0]])
-    given = torch.as_tensor(run_answer(answer, real.clone(), fake.clone())).detach()
+    hint = "One batch may be longer than the other: take each one's mean first."
+    given = torch.as_tensor(run_answer(answer, real.clone(), fake.clone(), hint=hint)).detach()
     apart, squares = real.mean(0) - fake.mean(0), (real - fake).square()
     wanted = apart.square().sum()
     expect(given.ndim == 0, f"Return one number; yours has shape {list(given.shape)}.")
@@ -148,8 +154,13 @@ def _gap(answer: Any) -> None:
         "Square each feature's difference before you add them up, or they cancel.",
     )
     expect(close(given, wanted), f"Here it should be {float(wanted):.4g}; yours gives {float(given):.4g}.")
-    other = run_answer(answer, real.clone(), torch.cat([fake, fake]))
+    other = run_answer(answer, real.clone(), torch.cat([fake, fake]), hint=hint)
     expect(close(other, wanted), "It should not matter that one batch is longer than the other: compare means.")
+    learnt = run_answer(answer, real.clone(), fake.clone().requires_grad_())
+    expect(
+        getattr(learnt, "requires_grad", False),
+        "The value is right, but cut off from the fakes' features: G learns nothing from it. No .item(), no .detach().",
+    )
 
 
 def _form(value: Any) -> str:

@@ -98,10 +98,11 @@ def expect(condition: bool | Tensor, message: str) -> None:
 def _empty() -> None: ...  # as long as any stub, once compiled
 
 
-def run_answer(function: Any, *args: Any, **kwargs: Any) -> Any:
+def run_answer(function: Any, *args: Any, hint: str = "", **kwargs: Any) -> Any:
     """Call the learner's function; a stub is "not attempted", an error inside it becomes a :class:`Mistake`.
 
-    It is given copies of plain tensors, so that an answer that works in place spoils neither the check nor later ones.
+    It is given copies of plain tensors, so that an answer that works in place spoils neither the check nor later ones. An
+    array that it returns comes as a tensor. ``hint`` is what may help whose function fails.
     """
     if not callable(function):
         raise Mistake(
@@ -119,12 +120,12 @@ def run_answer(function: Any, *args: Any, **kwargs: Any) -> Any:
             raise _NotAttempted from None
         line = own.tb_lineno - code.co_firstlineno + 1 if own and own.tb_frame.f_code is code else 1
         place = f" in its line {line}" if line > 1 else ""
-        raise Mistake(f"Your function raised {type(error).__name__}{place}: {error}{at}") from error
+        raise Mistake(f"Your function raised {type(error).__name__}{place}: {error}{at} {hint}".rstrip()) from error
     if result is None and code is not None and len(code.co_code) > len(_empty.__code__.co_code):
         raise Mistake(f"Your function returned None{at}: is there a path through it without a `return`?")
     if result is ... or result is None:
         raise _NotAttempted
-    return result
+    return torch.from_numpy(result) if isinstance(result, np.ndarray) and result.ndim else result
 
 
 def several(answer: Any) -> Any:

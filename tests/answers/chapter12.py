@@ -33,6 +33,7 @@ WRONG = {
         (lambda b, target: (b - target).square() / 2, "the loss itself"),
         (lambda b, target: (target - b).mean(), "on each of the 5 fakes"),
         (lambda b, target: (target - b).sigmoid(), "and target 0.5 it is"),
+        (lambda b, target: 0.5 - b, "Right for the target 0.5"),
     ],
     "12.2": [
         (pairs, "pull of every pair"),
@@ -44,6 +45,7 @@ WRONG = {
         (lambda real, fake: -pairs(real, fake).mean(0), "slope of the loss"),
         (lambda real, fake: pairs(real, fake).mean(0) / len(fake), "Differentiate the sum"),
         (lambda real, fake: pairs(real, fake).mean(0) / 2, "It should be"),
+        (lambda real, fake: torch.sigmoid(real - fake), "Every real sample meets every fake"),
     ],
     "12.3": [
         (lambda widths, limit: math.prod(widths[1:-1]) * limit, "one factor of the limit for each layer"),
@@ -66,7 +68,8 @@ WRONG = {
         (lambda real, fake: ((real >= 1).float().mean() + (fake <= -1).float().mean()) / 2, "mean of two shares"),
         (lambda real, fake: (real >= 1).float().mean(), "share of the real samples"),
         (lambda real, fake: (fake <= -1).float().mean(), "share of the fakes"),
-        (lambda real, fake: silent(real, fake), "Three of 5 real samples"),
+        (lambda real, fake: silent(real, fake), "Return one number"),
+        (lambda real, fake: torch.cat([real >= 1, fake <= -1]).mean(), "count the silent ones of each"),
         (lambda real, fake: (torch.cat([real, fake]).abs() >= 1).float().mean(), "Three of 5 real samples"),
     ],
 }

@@ -23,11 +23,11 @@ def iterated(W, u, iterations, finish=lambda W, u, v: u @ W @ v):
     return finish(W, u, v)
 
 
-def transposed(W, u, iterations):
+def transposed(W, u, iterations, turned=False):
     for _ in range(iterations):
         v = normalize(W @ u, dim=0)
         u = normalize(W.T @ v, dim=0)
-    return u @ W @ v
+    return v @ W @ u if turned else u @ W @ v
 
 
 def old_u(W, u, iterations):
@@ -56,6 +56,8 @@ WRONG = {
             "cut off from the critic's parameters",
         ),
         (lambda critic, x, target: (gradient(critic, x).norm(dim=0) - target) ** 2, "return 4 numbers"),
+        (lambda critic, x, target: (x.flatten(1).norm(dim=1) - target) ** 2, "length of the points themselves"),
+        (lambda critic, x, target: torch.autograd.grad(critic(x).sum(), x)[0].norm(dim=1), "need requires_grad_()"),
     ],
     "13.2": [
         (lambda real, fake, u: first(u, real) * fake + (1 - first(u, real)) * real, "Turned round"),
@@ -64,6 +66,7 @@ WRONG = {
         (lambda real, fake, u: fake + first(u, real) * (real + fake), "beyond the ends"),
         (lambda real, fake, u: (real + fake) / 2, "do not lie at u of the way"),
         (lambda real, fake, u: real[0], "of the shape of real"),
+        (lambda real, fake, u: u * real + (1 - u) * fake, "u belongs to the first dimension"),
         (
             lambda real, fake, u: (
                 torch.lerp(fake, real, first(u, real).expand_as(real)) if real.ndim > 2 else u * real + (1 - u) * fake
@@ -79,8 +82,11 @@ WRONG = {
         (lambda W, u, iterations: iterated(W, u, 1), "whatever `iterations` says"),
         (old_u, "old u"),
         (lambda W, u, iterations: W.sum(), "is 2.4142"),
-        (lambda W, u, iterations: torch.linalg.matrix_norm(W, 2), "no decomposition"),
+        (lambda W, u, iterations: torch.linalg.matrix_norm(W, 2), "or take a decomposition"),
         (transposed, "an eigenvalue of W"),
+        (lambda W, u, iterations: transposed(W, u, iterations, turned=True), "changed places"),
+        (lambda W, u, iterations: iterated(W, u, iterations + 1), "one round more"),
+        (lambda W, u, iterations: iterated(W, u, iterations, lambda W, u, v: (W.T @ u).norm()), "it is 2.3217"),
     ],
     "13.4": [
         (lambda gamma, scale: gamma, "Unchanged"),

@@ -33,9 +33,11 @@ WRONG = {
         (lambda K, rho: rho * (1 - 1 / K), "rho squared"),
         (lambda K, rho: rho**2 + (1 - rho**2) / K, "take the difference"),
         (lambda K, rho: rho**2, "always agree, but so do"),
-        (lambda K, rho: 2 * rho**2 * (1 - 1 / K), "left out the half"),
+        (lambda K, rho: 2 * rho**2 * (1 - 1 / K), "half of the sum"),
         (lambda K, rho: 1 - (1 - rho) ** 2, "at least one of the two"),
-        (lambda K, rho: 0.288, "nobody hops"),
+        (lambda K, rho: 0.288, "Right for K = 5"),
+        (lambda K, rho: 0.288 if K == 5 else 0.21875, "nobody hops"),
+        (lambda K, rho: 0.8 * rho**2, "Right for K = 5"),
     ],
     "14.2": [
         (
@@ -74,6 +76,9 @@ WRONG = {
         (lambda real, fake: (real.mean(0) - fake.mean(0)).sum().square(), "they cancel"),
         (lambda real, fake: (real.mean(0) - fake.sum(0) / 2).square().sum(), "longer than the other"),
         (lambda real, fake: (real - fake).square().sum(), "sample with sample"),
+        (lambda real, fake: (real - fake).mean(0).square().sum(), "take each one's mean first"),
+        (lambda real, fake: (real.mean(0) - fake.mean(0)).square().sum().item(), "G learns nothing"),
+        (lambda real, fake: (real.mean(0) - fake.mean(0).detach()).square().sum(), "G learns nothing"),
     ],
 }
 
@@ -89,8 +94,5 @@ ALSO_RIGHT = {
     ],
     "14.2": [
         lambda M: torch.cdist(M.transpose(0, 1), M.transpose(0, 1), p=1).neg().exp().sum(2).T - 1,
-    ],
-    "14.4": [
-        lambda real, fake: float((real.mean(0) - fake.mean(0)).norm() ** 2),
     ],
 }
