@@ -82,7 +82,7 @@ WRONG = {
         (lambda W, u, iterations: iterated(W, u, 1), "whatever `iterations` says"),
         (old_u, "old u"),
         (lambda W, u, iterations: W.sum(), "is 2.4142"),
-        (lambda W, u, iterations: torch.linalg.matrix_norm(W, 2), "or take a decomposition"),
+        (lambda W, u, iterations: torch.linalg.matrix_norm(W, 2), "one round more"),
         (transposed, "an eigenvalue of W"),
         (lambda W, u, iterations: transposed(W, u, iterations, turned=True), "changed places"),
         (lambda W, u, iterations: iterated(W, u, iterations + 1), "one round more"),
