@@ -58,6 +58,15 @@ def test_the_record_says_how_it_was_made(task, record):
         assert made["date"] and made["device"] and {"python", "torch", "numpy"} <= made["versions"].keys()
 
 
+def test_the_patient_is_recorded_once_more_with_more_seeds():
+    """Chapter 19 compares all recipes with it: the same plan, but for the seeds."""
+    table, again = (bench.read(gu.recorded(f"{name}.json"))["runs"] for name in ("ring", "ring-patient"))
+    assert list(again) == ["non-saturating"] and again["non-saturating"]["seeds"] == list(range(50))
+    plan = ("lr", "cost", "steps", "looks", "samples", "batch", "source", "recipe")
+    assert all(again["non-saturating"][key] == table["non-saturating"][key] for key in plan)
+    assert re.fullmatch(r"[0-9a-f]{40}", again["non-saturating"]["made"]["commit"])
+
+
 @pytest.mark.parametrize(("task", "method", "seeds", "looks"), SLICES)
 def test_a_slice_made_again_agrees(task, method, seeds, looks, tmp_path):
     """The first looks of a recipe that learns fast, up to one at which there is something to be seen in every seed.

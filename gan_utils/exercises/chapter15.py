@@ -13,13 +13,15 @@ from gan_utils.exercises.framework import close, exercise, expect, run_answer
 @exercise("15.1", praise="Ask for that number before you trust a memory.")
 def _pool_size(answer: Any) -> None:
     given = run_answer(answer, 64, 0.25, 64)
+    expect(list(getattr(given, "shape", [])) == [], "Return one number, not a tensor of one.")
     expect(not close(given, 64 * 64), "Only a share of the batch goes into the pool, not all of it.")
     expect(
         not close(given, 64 / 16),
         "A larger share overwrites more, so that the pool must be larger: multiply, not divide.",
     )
     expect(
-        not close(given, 2 * 1_024), "That is twice the size: the mean wait is one over the chance, not half of that."
+        not close(given, 2 * 1_024),
+        "That is twice the size: the mean wait is one over the chance, not half of that. Or does `share` not enter?",
     )
     expect(not close(given, 512), "That is half the size: places are drawn at random, not one after the other.")
     expect(not close(given, 16), "So many are overwritten in one step. They shall stay for 64.")
@@ -43,6 +45,7 @@ def _pool_size(answer: Any) -> None:
 def _unrolled_theta(answer: Any) -> None:
     theta, psi, h, k = 1.5, 3.0, 0.1, 4
     given = run_answer(answer, theta, psi, h, k, True)
+    expect(list(getattr(given, "shape", [])) == [], "Return one number, not a tensor of one.")
     ahead = psi - k * h * theta
     expect(
         not close(given, theta + h * ahead),
@@ -121,7 +124,7 @@ _NEAR_MISSES = [
 def _consensus_attracts(answer: Any) -> None:
     given = []
     for jacobian, gamma in _CASES:
-        says = run_answer(answer, jacobian.clone(), gamma)
+        says = run_answer(answer, jacobian.clone(), gamma, hint="(Eigenvalues are complex: compare their real parts.)")
         ok = getattr(says, "dtype", type(says)) in (bool, torch.bool) and getattr(says, "ndim", 0) == 0
         expect(ok, f"Return True or False; yours is {_shown(says)}.")
         given.append(bool(says))

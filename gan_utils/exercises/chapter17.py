@@ -31,6 +31,9 @@ def _best_d(answer: Any) -> None:
         "The denominator has the labels in it. A sample weighs one, whatever its label: it is p + q.": 0.9
         * _P
         / (0.9 * _P + 0.8 * _Q),
+        "The labels stand in the denominator. A sample weighs one, whatever its label: the denominator is p + q.": 0.9
+        * _P
+        / (0.9 * _P + 0.2 * _Q),
         "The labels are exchanged: the reals' one belongs to p.": (0.2 * _P + 0.9 * _Q) / (_P + _Q),
         "You give the fakes the target 1 - fake. `fake` itself is their target.": (0.9 * _P + 0.8 * _Q) / (_P + _Q),
     }
@@ -70,21 +73,24 @@ def _average(answer: Any) -> None:
         not all(close(given[name], (kept[name] + trained[name]) / 2) for name in kept),
         "That is the plain mean of the two, whatever beta.",
     )
-    expect(
-        all(close(given[name], wanted[name]) for name in kept),
-        "From w = (1, 2) towards (3, -2) with beta = .75 the average should become (1.5, 1.0).",
-    )
+    for name in kept:
+        expect(
+            close(given[name], wanted[name]),
+            f"From {name} = {kept[name].tolist()} towards {trained[name].tolist()} with beta = .75 the average should become "
+            f"{wanted[name].tolist()}; yours is {given[name]}.",
+        )
 
 
 @exercise("17.3", praise="A half-life is easier to talk about than the fourth nine of a beta.")
 def _half_life(answer: Any) -> None:
     given = run_answer(answer, 10.0)
+    expect(list(getattr(given, "shape", [])) == [], "Return one number, not a tensor of one.")
     wrong = {
         "That is 1 - 1 / h. It forgets to 1 / e in h steps, not to a half.": 0.9,
         "That is exp(-1 / h). It forgets to 1 / e in h steps; you want a half.": 0.904837,
         "That is how much is forgotten in a step. beta is how much stays.": 1 - 0.5**0.1,
         "That is what is left of the past after h steps if beta were a half.": 0.5**10,
-        "That is the other way round: the half-life of a given beta.": 0.5 / 10,
+        "So small a beta forgets in a step. What must beta to the power of h be?": 0.5 / 10,
     }
     for message, value in wrong.items():
         expect(not close(given, value, atol=1e-5, rtol=1e-5), message)
@@ -101,6 +107,7 @@ def _half_life(answer: Any) -> None:
 @exercise("17.4", praise="It starts at full strength, ends at nothing, and stays there.")
 def _fading(answer: Any) -> None:
     first = run_answer(answer, 0, 0.4, 1_000)
+    expect(list(getattr(first, "shape", [])) == [], "Return one number, not a tensor of one.")
     late = run_answer(answer, 1_500, 0.4, 1_000)
     end = run_answer(answer, 1_000, 0.4, 1_000)
     middle = run_answer(answer, 250, 0.4, 1_000)

@@ -43,14 +43,19 @@ def _relativistic(answer: Any) -> None:
     for message, value in wrong.items():
         expect(not close(given, value), message)
     expect(close(given, wanted), f"The three pairs cost {listed(wanted)}; yours gives {listed(given)}.")
-    real = torch.tensor([-200.0, 200.0], requires_grad=True)
-    far = run_answer(answer, real, -real.detach())
+    real, fake = (torch.tensor(scores, requires_grad=True) for scores in ([-200.0, 200.0], [200.0, -200.0]))
+    far = run_answer(answer, real, fake)
     expect(far.requires_grad, "The values are right, but no gradient can flow: D learns nothing from such a loss.")
     expect(
         close(far, torch.tensor([400.0, 0.0])),
         "Right, but not for scores that are far apart: the exponential overflows, or its logarithm does. Use softplus.",
     )
-    (slope,) = torch.autograd.grad(far.sum(), real)
+    slope, at_fake = torch.autograd.grad(far.sum(), (real, fake), allow_unused=True)
+    for side, found in (("real", slope), ("fake", at_fake)):
+        expect(
+            found is not None,
+            f"The values are right, but the {side} scores are cut off: D learns from both. No .detach().",
+        )
     expect(
         close(slope, torch.tensor([-1.0, 0.0])),
         f"Right values, but for scores far apart the slopes are {listed(slope)} and should be [-1, 0]: torch.where computes "

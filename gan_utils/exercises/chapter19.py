@@ -17,6 +17,8 @@ def _steps_for(answer: Any) -> None:
         (3.0, 1_000, 20),
         (60.0, 1_000, 40),
         (2.0, 119, 40),
+        (3.0, 14, 3),
+        (1.6, 100, 40),
     ):
         given, wanted = run_answer(answer, cost, plain, looks), looks * max(1, round(plain / cost / looks))
         if close(given, wanted):
@@ -34,6 +36,17 @@ def _steps_for(answer: Any) -> None:
         expect(
             not close(given, looks * max(1, round(round(plain / cost) / looks))),
             f"{said} you round twice. Round once, the steps from one look to the next.",
+        )
+        expect(
+            looks == 1 or not close(given, max(1, round(plain / cost / looks))),
+            f"{said} those are the steps from one look to the next. Return all of them: times the number of looks.",
+        )
+        expect(
+            not any(
+                close(given, looks * max(1, round(steps)))
+                for steps in (int(plain / cost) / looks, plain // looks / cost, plain // cost / looks)
+            ),
+            f"{said} you round before the last division. Round once, the steps from one look to the next.",
         )
         expect(
             plain / cost < looks
@@ -77,7 +90,8 @@ def _expected_best(answer: Any) -> None:
             not close(given, shifted),
             f"{said}: sum the probabilities of *more than* k from k = 0; your sum starts a step late.",
         )
-        expect(False, f"{said} it should be {wanted:.4f}; yours is {float(given):.4f}.")
+        near = "Close: is yours a simulation? Compute it exactly. " if close(given, wanted, atol=0.01) else ""
+        expect(False, f"{near}{said} it should be {wanted:.4f}; yours is {float(given):.4f}.")
 
 
 @exercise("19.3", praise='So "at least one sample" is a low bar: a few strays clear it.')
@@ -96,6 +110,6 @@ def _touched(answer: Any) -> None:
         )
         expect(
             not close(given, modes * (1 - exp(-strays / modes)), rtol=1e-4),
-            f"{said} that is Poisson's approximation: close, but exp is not needed. Use (1 - 1/K) to the power n.",
+            f"{said} that is Poisson's approximation, or a lucky simulation. Exactly: (1 - 1/K) to the power n.",
         )
         expect(False, f"{said} it should be {wanted:.4f}; yours is {float(given):.4f}.")

@@ -29,7 +29,7 @@ _LEFT = torch.tensor([True, False, True, True, True, False, False, True])
 
 @exercise("20.1", praise="What is left is a choice, not a ranking: each has something that no other has.")
 def _undominated(answer: Any) -> None:
-    given = torch.as_tensor(run_answer(answer, _SCORES.clone()))
+    given = torch.as_tensor(run_answer(answer, _SCORES.clone(), hint="(On tensors use ~, & and | for not, and, or.)"))
     if given.shape != (len(_SCORES),):
         expect(False, f"Return one True or False for each of the {len(_SCORES)} recipes; yours is {list(given.shape)}.")
     kept = given.bool()
@@ -59,7 +59,7 @@ def _undominated(answer: Any) -> None:
 @exercise("20.2", praise="Ten of ten say surprisingly little: their interval begins near 0.72.")
 def _seeds_needed(answer: Any) -> None:
     z = 1.96
-    for rate in (0.5, 0.7225, 0.9, 0.99):
+    for rate in (0.9, 0.5, 0.7225, 0.99):
         given = run_answer(answer, rate)
         exact = z * z * rate / (1 - rate)
         wanted = math.ceil(exact)
@@ -81,7 +81,7 @@ def _seeds_needed(answer: Any) -> None:
 
 @exercise("20.3", praise="Provided that you can tell a success from a failure: that is what the tests are for.")
 def _chance(answer: Any) -> None:
-    for rate, cost, budget in ((0.25, 1.0, 4.5), (0.9, 2.0, 4.0), (0.5, 3.0, 2.0), (0.3, 1.5, 4.0)):
+    for rate, cost, budget in ((0.9, 2.0, 4.0), (0.25, 1.0, 4.5), (0.5, 3.0, 2.0), (0.3, 1.5, 4.0)):
         given = run_answer(answer, rate, cost, budget)
         tries = math.floor(budget / cost)
         wanted, said = 1 - (1 - rate) ** tries, f"For a rate of {rate}, a cost of {cost:g} and a budget of {budget:g}"
@@ -95,6 +95,11 @@ def _chance(answer: Any) -> None:
             f"{said} you add the rates: that is the expected number of successes, and passes one.",
         )
         expect(not close(given, (1 - rate) ** tries), f"{said} that is the chance that every try fails.")
+        whole = int(budget) // max(1, int(cost))
+        expect(
+            whole == tries or not close(given, 1 - (1 - rate) ** whole),
+            f"{said} you cut both to whole numbers before you divide. Divide first, and round the quotient down.",
+        )
         expect(cost == 1 or not close(given, 1 - (1 - rate) ** budget), f"{said} you forgot what a try costs.")
         expect(
             tries == 0 or not close(given, rate**tries), f"{said} that is the chance that all succeed; one is enough."

@@ -56,6 +56,7 @@ WRONG = {
         (lambda J, gamma: not attracts(J - gamma * J.T @ J), "other way round"),
         (lambda J, gamma: True, "you say otherwise"),
         (lambda J, gamma: torch.linalg.eigvals(J - gamma * J.T @ J), "True or False"),
+        (lambda J, gamma: (torch.linalg.eigvals(J - gamma * J.T @ J) < 0).all(), "compare their real parts"),
         (lambda J, gamma: bool((torch.linalg.eigvalsh(J - gamma * J.T @ J) < 0).all()), "eigvals, not eigvalsh"),
     ],
 }

@@ -34,6 +34,8 @@ WRONG = {
         (lambda real, fake: softplus(2 * (fake - real)), "three pairs cost"),
         (lambda real, fake: softplus(fake - real) + softplus(real - fake), "G's together"),
         (lambda real, fake: softplus(fake - real).detach(), "no gradient can flow"),
+        (lambda real, fake: softplus(fake.detach() - real), "the fake scores are cut off"),
+        (lambda real, fake: softplus(fake - real.detach()), "the real scores are cut off"),
     ],
     "18.2": [
         (lambda gamma, old, new: gamma, "Unchanged"),

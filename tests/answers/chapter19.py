@@ -20,6 +20,9 @@ WRONG = {
         (lambda cost, plain, looks: round(plain / cost), "do not divide into looks"),
         (lambda cost, plain, looks: looks * round(plain / cost / looks), "at least one step"),
         (lambda cost, plain, looks: looks, "it should be"),
+        (lambda cost, plain, looks: max(1, round(plain / cost / looks)), "times the number of looks"),
+        (lambda cost, plain, looks: looks * max(1, round(int(plain / cost) / looks)), "before the last division"),
+        (lambda cost, plain, looks: looks * max(1, round(plain // looks / cost)), "before the last division"),
         (lambda cost, plain, looks: looks * max(1, int(plain / cost / looks)), "Take the nearest"),
     ],
     "19.2": [
@@ -29,6 +32,7 @@ WRONG = {
         (lambda p, n, m: sum(1 - (1 - up_to(k, p, n)) ** m for k in range(n)) / n, "any of them is"),
         (lambda p, n, m: sum(1 - up_to(k, p, n) ** m for k in range(1, n)) / n, "a step late"),
         (lambda p, n, m: 1.0, "it should be"),
+        (lambda p, n, m: sum(1 - up_to(k, p, n) ** m for k in range(n)) / n - 0.002, "is yours a simulation"),
         (lambda p, n, m: sum(1 - up_to(k - 1, p, n) ** m for k in range(n)) / n, "weight of k itself"),
     ],
     "19.3": [

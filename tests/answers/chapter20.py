@@ -35,6 +35,7 @@ WRONG = {
         (lambda s: torch.ones(len(s), dtype=torch.bool), "worse than recipe 0"),
         (lambda s: s[:, :2].mean(1) > 3, "far the best"),
         (lambda s: s, "one True or False"),
+        (lambda s: not (s[None] > s[:, None]).all(2).any(1), "use ~, & and |"),
         (lambda s: torch.tensor([True, False, True, True, False, False, False, True]), "far the best"),
         (lambda s: torch.tensor([True, False, True, True, True, False, True, True]), "It should be"),
         (
@@ -49,11 +50,12 @@ WRONG = {
             lambda rate: math.ceil(3 / (1 - rate)) if rate > 0.85 else math.ceil(1.96**2 * rate / (1 - rate)),
             "rule of three",
         ),
+        (lambda rate: math.ceil(3 / (1 - rate)), "rule of three"),
         (lambda rate: 1, "keeps a width"),
         (lambda rate: 100, "it should be"),
     ],
     "20.3": [
-        (lambda rate, cost, budget: 1 - (1 - rate) ** (int(budget) // int(cost)), "cost of 1.5"),
+        (lambda rate, cost, budget: 1 - (1 - rate) ** (int(budget) // int(cost)), "cut both to whole numbers"),
         (lambda rate, cost, budget: 1 - (1 - rate) ** (budget / cost), "unfinished run"),
         (lambda rate, cost, budget: rate * (budget // cost), "add the rates"),
         (lambda rate, cost, budget: (1 - rate) ** (budget // cost), "every try fails"),
