@@ -32,6 +32,7 @@ AT_ONCE = 1_000  # samples of a kind in a split, at most; twice as many of a set
 CELLS = 2**21  # distances held at a time: 16 MiB
 FEW, REGIONS = 4, 10  # with fewer modes than FEW, samples are counted in this many regions instead
 MANY = 100  # modes that are looked for, at most
+TABLE = 50  # columns of a table, at most: what has more may be an image, whose edges hardly vary
 UNLIKELY = 0.005  # a mode counts as missing where so few samples were less likely than this
 BULK = 0.5  # when more fakes than this are astray, that comes before the modes they should be in
 
@@ -168,8 +169,7 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values that ``json`` can write."""
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
-        own = {"verdict": self.verdict, "confidence": self.confidence}
-        own |= {"also": list(self.also), "remarks": list(self.remarks)}
+        own = {"verdict": self.verdict, "confidence": self.confidence, "also": [*self.also], "remarks": [*self.remarks]}
         return own | VERDICTS[self.verdict]._asdict() | {"evidence": rows, "facts": dict(self.facts)}
 
     def plot(self) -> Any:
@@ -232,7 +232,7 @@ def diagnose(
         seed: which 2,000 samples of a larger set are looked at, and how they are halved.
 
     Columns count by their scale: where they measure different things, standardise them first, by the data's own spread. Such
-    unequal columns, real samples that repeat, and two sets on different scales are remarked upon, whatever the verdict.
+    unequal columns, real samples that repeat, and two sets on different scales are remarked upon, unless samples are too few.
     Takes a second or two, twice that where no modes are found at first. The verdict is the first problem in the order of
     :data:`QUESTIONS`, but most fakes being astray comes before the modes; further ones are in ``also``. "healthy" is only
     said where every question had an answer.
@@ -267,7 +267,11 @@ def diagnose(
         )
     facts, raw = {name: len(x) for name, x in sets.items()}, features is None
     looked = {name: _drawn(len(sets[name]), 2 * AT_ONCE, seed) for name in ("real", "fake")}
-    remarks = tuple(_remarks(*(sets[name][rows] for name, rows in looked.items()), raw, raw and real.ndim == 2))
+    remarks = tuple(
+        _remarks(
+            *(sets[name][rows] for name, rows in looked.items()), raw, raw and real.ndim == 2 and real.shape[1] <= TABLE
+        )
+    )
     if raw and len({"float" in getattr(x.dtype, "name", str(x.dtype)) for x in given.values()}) > 1:
         raise TypeError("real, fake and train must all hold floats, or all whole numbers: bring them to one scale.")
     middle = sets["real"].median(0).values  # as the origin: a far one would cost the distances their precision
@@ -279,7 +283,7 @@ def diagnose(
     real, fake = (sets[name][rows] for name, rows in looked.items())
     size = facts["samples a split"] = min(len(real) // 2, len(fake), AT_ONCE)
     if size < LEAST or len(train) < LEAST:
-        return Diagnosis("too few samples", None, (), (), facts, remarks)
+        return Diagnosis("too few samples", None, (), (), facts)
     modes = find_modes(real, seed=seed)
     if len(modes) == 1:  # or many more than are asked for at first, which takes as long again
         modes = find_modes(real, most=MANY, seed=seed)
@@ -299,7 +303,7 @@ def diagnose(
 
 def _remarks(real: Tensor, fake: Tensor, raw: bool, table: bool) -> Iterator[str]:
     """Say what about the data may mislead distances."""
-    again, spread = 1 - len(real.unique(dim=0)) / len(real), real.std(0)
+    again, spread = 1 - len(real.unique(dim=0)) / len(real), real.std(0, correction=0)
     if again > 0.1:
         text = f"{again:.0%} of the real samples repeat another one. Unless they are categories or whole numbers, leave repeats"
         yield f"{text} out: beside them, all that is new seems astray."

@@ -366,9 +366,8 @@ def _train(advance: Advance, steps: int, events: list[Event], progress: bool) ->
             interrupted.append(True)
     if interrupted and run.step < steps:
         warnings.warn(f"stopped at step {run.step} of {steps}; the run so far is returned.", stacklevel=3)
-    bad = int(run.diverged.sum())
-    text = f"{len(run.seeds)} x {run.step - done:,} steps in {run.seconds + run.compile_seconds:.1f} s"
-    bar.close(f"{text}; {bad} diverged" if bad else text)
+    lost = f"; {bad} diverged" if (bad := int(run.diverged.sum())) else ""
+    bar.close(f"{len(run.seeds)} x {run.step - done:,} steps in {run.seconds + run.compile_seconds:.1f} s{lost}")
 
 
 @contextlib.contextmanager

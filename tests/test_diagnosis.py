@@ -299,5 +299,7 @@ def test_nothing_is_remarked_where_nothing_misleads(found):
     images = gu.data.mnist().sample(
         300, gu.generator(0)
     )  # pixels at the edge hardly vary, and are no columns of a table
-    assert gu.diagnose(images, images.flip(0)[:150]).remarks == ()
+    for form in (images, images.flatten(1)):
+        assert gu.diagnose(form, form.flip(0)[:150]).remarks == ()
+    assert gu.diagnose(REAL[:1], FRESH).remarks == ()
     assert gu.diagnose(REAL, REAL[:1].expand(N, 2)).remarks == ()  # one output, on the data's own scale

@@ -210,11 +210,10 @@ def _full(root: Path) -> tuple[Tensor, Tensor]:
     try:
         found = MNIST(root, download=True)
     except (AssertionError, OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise OSError(
-            f"MNIST could not be fetched into {root / 'MNIST'}, or is damaged there ({said}). "
-            f"Mirrors: {', '.join(MNIST.mirrors)}. Go on with gu.data.mnist(source='embedded'), which needs no network; or "
-            f"remove that folder and call again."
+            f"MNIST could not be fetched into {root / 'MNIST'}, or is damaged there ({type(error).__name__}: "
+            f"{' '.join(str(error).split())}). Mirrors: {', '.join(MNIST.mirrors)}. Go on with "
+            f"gu.data.mnist(source='embedded'), which needs no network; or remove that folder and call again."
         ) from error
     finally:
         socket.setdefaulttimeout(patience)

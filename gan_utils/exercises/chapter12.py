@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_utils.exercises.framework import close, exercise, expect, run_answer
+from gan_utils.exercises.framework import close, exercise, expect, one_number, run_answer
 
 
 @exercise(
@@ -88,7 +88,7 @@ def _all_pairs(answer: Any) -> None:
 
 @exercise("12.3", praise="The power of the limit is the number of layers: why the clip is so hard to choose.")
 def _steepest(answer: Any) -> None:
-    given, wanted = _number(run_answer(answer, (1, 32, 32, 1), 0.1)), 32 * 32 * 0.1**3
+    given, wanted = one_number(run_answer(answer, (1, 32, 32, 1), 0.1)), 32 * 32 * 0.1**3
     expect(
         not close(given, 32 * 32 * 0.1),
         "Every layer is clipped: one factor of the limit for each layer, not one in all.",
@@ -127,7 +127,7 @@ def _silent(answer: Any) -> None:
     real = torch.tensor([2.0, 1.5, 0.5, -0.5, 1.2])
     fake = torch.tensor([-2.0, -0.5, 3.0, 2.5, 0.8, 0.4, -0.9])
     hint = "There are more fakes than real samples: count the silent ones of each, and divide by the number of all."
-    given, wanted = _number(run_answer(answer, real.clone(), fake.clone(), hint=hint)), 4 / 12
+    given, wanted = one_number(run_answer(answer, real.clone(), fake.clone(), hint=hint)), 4 / 12
     wrong = {
         7 / 12: "You cut at zero. The margins are at +1 for real samples and at -1 for fakes.",
         8 / 12: "You have it the wrong way round: from a real sample below 1, or a fake above -1, D still learns.",
@@ -145,12 +145,6 @@ def _silent(answer: Any) -> None:
     expect(
         close(other, 0.6), f"Right once, but of 2 real samples and 3 fakes with 3 silent it is 0.6; yours is {other}."
     )
-
-
-def _number(value: Any) -> Any:
-    shape = list(getattr(value, "shape", []))
-    expect(shape == [], f"Return one number; yours has shape {shape}.")
-    return value
 
 
 def _form(value: object) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from gan_utils.exercises.framework import close, exercise, expect, run_answer
+from gan_utils.exercises.framework import close, exercise, expect, one_number, run_answer
 
 _X = torch.tensor([[1.5, 2.0], [0.0, 1.0], [0.3, 0.4], [-2.5, 6.0]])  # of lengths 2.5, 1, 0.5 and 6.5
 _LENGTHS = torch.tensor([5.0, 2.0, 1.0, 13.0])
@@ -182,9 +182,7 @@ def _power_iteration(answer: Any) -> None:
 
 @exercise("13.4", praise="Ten times the scale, a hundred times gamma: no wonder it does not carry over.")
 def _rescaled(answer: Any) -> None:
-    given = run_answer(answer, 2.0, 10.0)
-    shape = list(getattr(given, "shape", []))
-    expect(shape == [], f"Return one number; yours has shape {shape}.")
+    given = one_number(run_answer(answer, 2.0, 10.0))
     wrong = {
         "Unchanged, the penalty would be a hundredth of what it was: slopes shrink when the axis is stretched.": 2.0,
         "The slope changes by the factor, but the penalty is of its square.": 20.0,

@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_utils.exercises.framework import close, exercise, expect, run_answer
+from gan_utils.exercises.framework import close, exercise, expect, one_number, run_answer
 
 
 @exercise("15.1", praise="Ask for that number before you trust a memory.")
 def _pool_size(answer: Any) -> None:
-    given = run_answer(answer, 64, 0.25, 64)
-    expect(list(getattr(given, "shape", [])) == [], "Return one number, not a tensor of one.")
+    given = one_number(run_answer(answer, 64, 0.25, 64))
     expect(not close(given, 64 * 64), "Only a share of the batch goes into the pool, not all of it.")
     expect(
         not close(given, 64 / 16),
@@ -44,8 +43,7 @@ def _pool_size(answer: Any) -> None:
 @exercise("15.2", praise="Differentiating through the answer doubles the pull.")
 def _unrolled_theta(answer: Any) -> None:
     theta, psi, h, k = 1.5, 3.0, 0.1, 4
-    given = run_answer(answer, theta, psi, h, k, True)
-    expect(list(getattr(given, "shape", [])) == [], "Return one number, not a tensor of one.")
+    given = one_number(run_answer(answer, theta, psi, h, k, True))
     ahead = psi - k * h * theta
     expect(
         not close(given, theta + h * ahead),

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_utils.exercises.framework import close, exercise, expect, listed, run_answer
+from gan_utils.exercises.framework import close, exercise, expect, listed, one_number, run_answer
 
 _P = torch.tensor([0.6, 0.2, 0.0, 0.5])  # the third place has fakes only, the fourth data only
 _Q = torch.tensor([0.2, 0.6, 0.5, 0.0])
@@ -83,8 +83,7 @@ def _average(answer: Any) -> None:
 
 @exercise("17.3", praise="A half-life is easier to talk about than the fourth nine of a beta.")
 def _half_life(answer: Any) -> None:
-    given = run_answer(answer, 10.0)
-    expect(list(getattr(given, "shape", [])) == [], "Return one number, not a tensor of one.")
+    given = one_number(run_answer(answer, 10.0))
     wrong = {
         "That is 1 - 1 / h. It forgets to 1 / e in h steps, not to a half.": 0.9,
         "That is exp(-1 / h). It forgets to 1 / e in h steps; you want a half.": 0.904837,
@@ -106,8 +105,7 @@ def _half_life(answer: Any) -> None:
 
 @exercise("17.4", praise="It starts at full strength, ends at nothing, and stays there.")
 def _fading(answer: Any) -> None:
-    first = run_answer(answer, 0, 0.4, 1_000)
-    expect(list(getattr(first, "shape", [])) == [], "Return one number, not a tensor of one.")
+    first = one_number(run_answer(answer, 0, 0.4, 1_000))
     late = run_answer(answer, 1_500, 0.4, 1_000)
     end = run_answer(answer, 1_000, 0.4, 1_000)
     middle = run_answer(answer, 250, 0.4, 1_000)

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from gan_utils import checks
 
-__all__ = ["Feedback", "Mistake", "check", "close", "exercise", "expect", "listed", "names", "run_answer", "several"]
+__all__ = [
+    "Feedback", "Mistake", "check", "close", "exercise", "expect", "listed", "names", "one_number", "run_answer", "several",
+]  # fmt: skip
 
 
 class Mistake(Exception):
@@ -126,6 +128,13 @@ def run_answer(function: Any, *args: Any, hint: str = "", **kwargs: Any) -> Any:
     if result is ... or result is None:
         raise _NotAttempted
     return torch.from_numpy(result) if isinstance(result, np.ndarray) and result.ndim else result
+
+
+def one_number(value: Any) -> Any:
+    """Return ``value``; :class:`Mistake` for a tensor or array with dimensions, be it of a single number."""
+    shape = list(getattr(value, "shape", []))
+    expect(shape == [], f"Return one number; yours has shape {shape}.")
+    return value
 
 
 def several(answer: Any) -> Any:

@@ -48,7 +48,7 @@ WRONG = {
         (lambda h: 1 - 0.5 ** (1 / h), "how much is forgotten"),
         (lambda h: 0.5**h, "if beta were a half"),
         (lambda h: 0.5 / h, "to the power of h"),
-        (lambda h: torch.tensor([0.5 ** (1 / h)]), "not a tensor of one"),
+        (lambda h: torch.tensor([0.5 ** (1 / h)]), "Return one number"),
         (lambda h: 0.5, "should be a half"),
         (lambda h: 0.5**0.1, "after a half-life of one step"),
     ],
