@@ -215,13 +215,11 @@ class _Job:
         return checkpoint, self.name, plan | outcome | how
 
 
-def _plain(values: Tensor) -> list[Any]:
+def _plain(x: Tensor) -> list[Any]:
     """Return numbers that JSON can hold, to four digits; None for NaN."""
-    if not values.is_floating_point():
-        return values.tolist()
-    return [
-        None if math.isnan(v) else int(v) if v.is_integer() and v > 1 else float(f"{v:.4g}") for v in values.tolist()
-    ]
+    if not x.is_floating_point():
+        return x.tolist()
+    return [None if math.isnan(v) else int(v) if v.is_integer() and v > 1 else float(f"{v:.4g}") for v in x.tolist()]
 
 
 def run(
@@ -359,9 +357,7 @@ def _write(path: Path, record: dict[str, Any]) -> None:
         beside.write_text(f'{{"task": {json.dumps(record["task"])}, "runs": {{\n{lines}\n}}}}\n', "utf-8")
         os.replace(beside, path)
     except OSError as error:
-        raise OSError(
-            f"out: {path} cannot be written ({error}). Mend that and run the same command again: no work is lost."
-        ) from None
+        raise OSError(f"out: {path} cannot be written ({error}). Mend that and run again: no work is lost.") from None
 
 
 def table(record: dict[str, Any]) -> pd.DataFrame:

@@ -60,9 +60,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error}). Use another path.") from None
     if metadata.get("kind") != _KIND:
-        raise CheckpointError(
-            f"{path} is no checkpoint of gan_utils (kind {metadata.get('kind')!r}, expected {_KIND!r})."
-        )
+        raise CheckpointError(f"{path} is no checkpoint of gan_utils (kind {metadata.get('kind')!r}, not {_KIND!r}).")
     said = metadata.get("facts", "")
     digest = _digest(tensors, said)
     if metadata.get("sha256") != digest:

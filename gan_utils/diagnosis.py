@@ -60,16 +60,10 @@ QUESTIONS: dict[str, Question] = {
     "width": Question(
         "median distance from the middle of the mode, over real samples' own", 0.7, 0.4, False, "within-mode collapse"
     ),
-    "distinct": Question(
-        "number of different outputs for each sample (birthday paradox)", 0.25, 0.25, False, "within-mode collapse"
-    ),
-    "missing": Question(
-        "share of the data in modes that get less than a quarter of their due", 0.0, 0.4, True, "dropped modes"
-    ),
+    "distinct": Question("different outputs a sample (birthday paradox)", 0.25, 0.25, False, "within-mode collapse"),
+    "missing": Question("share of data in modes with under a quarter of their due", 0.0, 0.4, True, "dropped modes"),
     "uneven": Question("share of fakes that belong into other modes", 0.15, 0.5, True, "unequal modes"),
-    "astray": Question(
-        "share of fakes farther from the data than 95 % of real samples are", 0.15, 0.4, True, "low fidelity"
-    ),
+    "astray": Question("share of fakes farther from the data than 95 % of real ones", 0.15, 0.4, True, "low fidelity"),
 }
 
 
@@ -161,9 +155,7 @@ class Diagnosis:
     @property
     def table(self) -> pd.DataFrame:
         """The evidence, one row a question."""
-        rows = [
-            (f.name, f.value, f.real.low, f.real.high, f.limit, f.status, QUESTIONS[f.name].asks) for f in self.findings
-        ]
+        rows = [(f.name, f.value, *f.real[1:], f.limit, f.status, QUESTIONS[f.name].asks) for f in self.findings]
         return pd.DataFrame(rows, columns=["measure", "fakes", "real_low", "real_high", "limit", "status", "question"])
 
     def to_dict(self) -> dict[str, Any]:
@@ -262,16 +254,11 @@ def diagnose(
         if form != forms["real"]:
             raise ValueError(f"{name} must hold samples of real's shape, {forms['real']}; got {form}.")
     if (sets["real"] == sets["real"][0]).all() and len(sets["real"]) > 1:
-        raise ValueError(
-            "real must hold different samples; all are the same (or features says so): no scale to judge by."
-        )
+        raise ValueError("real must hold different samples; all are equal (or features says so): no scale to judge by.")
     facts, raw = {name: len(x) for name, x in sets.items()}, features is None
     looked = {name: _drawn(len(sets[name]), 2 * AT_ONCE, seed) for name in ("real", "fake")}
-    remarks = tuple(
-        _remarks(
-            *(sets[name][rows] for name, rows in looked.items()), raw, raw and real.ndim == 2 and real.shape[1] <= TABLE
-        )
-    )
+    seen = [sets[name][rows] for name, rows in looked.items()]
+    remarks = tuple(_remarks(*seen, raw, raw and real.ndim == 2 and real.shape[1] <= TABLE))
     if raw and len({"float" in getattr(x.dtype, "name", str(x.dtype)) for x in given.values()}) > 1:
         raise TypeError("real, fake and train must all hold floats, or all whole numbers: bring them to one scale.")
     middle = sets["real"].median(0).values  # as the origin: a far one would cost the distances their precision
@@ -387,9 +374,8 @@ def _widths(x: Tensor, modes: Tensor) -> Tensor:
 
 
 def _decide(scores: list[tuple[dict[str, float], dict[str, float]]], facts: dict[str, int]) -> Diagnosis:
-    findings = tuple(
-        _finding(name, [real[name] for real, _ in scores], [fake[name] for _, fake in scores]) for name in QUESTIONS
-    )
+    reals, fakes = zip(*scores, strict=True)
+    findings = tuple(_finding(name, [r[name] for r in reals], [f[name] for f in fakes]) for name in QUESTIONS)
     otherwise = "too few samples" if any(f.status == "cannot say" for f in findings) else "healthy"
     verdict, *also = _verdicts({f.name: f.value for f in findings if f.status == "problem"}, otherwise)
     asked = [f for f in findings if f.status != "cannot say"]

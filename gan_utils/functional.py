@@ -157,7 +157,7 @@ class Functional:
             template = self._build()
         except TypeError as error:
             raise TypeError(
-                f"{role} must be a module, or a function that needs no arguments to build one: {error}"
+                f"{role} must be a module, or a function of no arguments that builds one: {error}"
             ) from error
         if not isinstance(template, nn.Module):
             raise TypeError(f"{role}() must return an nn.Module; it returned {type(template).__name__}.")

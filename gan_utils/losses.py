@@ -111,9 +111,7 @@ def smoothed(loss: str | Loss = nonsaturating, real: float = 0.9) -> Loss:
     """
     loss, real = get(loss), checks.number("real", real, least=0, most=1)
     if loss.d is not _classify:
-        raise ValueError(
-            f"loss={loss.name!r} has no labels to smooth: its D must minimise the classifier's cross-entropy."
-        )
+        raise ValueError(f"loss={loss.name!r} has no labels to smooth: D must minimise the classifier's cross-entropy.")
     name = f"{loss.name}, smoothed(real={real:g})"
     return Loss(name, lambda a, b: _classify(a, b) + (1 - real) * a, loss.g)
 

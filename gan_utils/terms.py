@@ -104,9 +104,7 @@ def _spectrum(features: Tensor) -> tuple[Tensor, Tensor]:
 
 def reconstruction(weight: float = 1.0) -> Term:
     """VEEGAN's autoencoder of latents, Srivastava et al. (2017): the mean over the batch of ``|z - E(G(z))|^2``."""
-    return _term(
-        "reconstruction", weight, lambda view: (view.z - view.encode(view.sample)).square().sum(1).mean(), encoder=True
-    )
+    return _term("reconstruction", weight, lambda v: (v.z - v.encode(v.sample)).square().sum(1).mean(), encoder=True)
 
 
 def chosen(z: Tensor, k: int) -> Tensor:

@@ -31,6 +31,7 @@ from gan_utils.listing import listed
 from gan_utils.optim import Optimizer
 from gan_utils.progress import Progress
 from gan_utils.run import Run, Source, known
+from gan_utils.terms import View
 
 __all__ = ["BLOCK", "Advance", "checked", "draw_block", "fit"]
 
@@ -169,9 +170,7 @@ def fit(
         run.log_every = log_every or run.log_every
         kept = {sample.shape[1] for sample in run.frame_samples}
         if frames and kept - {frame_size}:
-            raise ValueError(
-                f"frame_size must stay {kept.pop()}, that of the snapshots in {checkpoint}; got {frame_size}."
-            )
+            raise ValueError(f"frame_size must stay {kept.pop()}, that of snapshots in {checkpoint}; got {frame_size}.")
         run.compiled = run.compiled if compile == "auto" else compile not in (False, "replay")
     events = [
         *_frame_events(run, steps, frames, frame_size),
@@ -237,15 +236,11 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
     if checks.finite("source.sample(batch)", real).dtype != torch.float32:
         raise TypeError(f"source.sample(batch) must hold float32; got {real.dtype}: add .float().")
     if not torch.equal(real, source.sample(batch, runtime.generator(0))):
-        raise ValueError(
-            "source.sample(n, generator) must draw with the generator alone; called twice it gave other data."
-        )
+        raise ValueError("source.sample(n, generator) must draw with the generator alone; two calls gave other data.")
     z = torch.zeros(batch, gan.latent)
-    fake = _try_network("G", gan.G, state.G.params, state.G.buffers, z, f"latents {list(z.shape)}")
+    made = fake = _try_network("G", gan.G, state.G.params, state.G.buffers, z, f"latents {list(z.shape)}")
     if fake.shape != real.shape:
-        raise ValueError(
-            f"G gives {list(fake.shape)} for latents {list(z.shape)}, but the data are {list(real.shape)}."
-        )
+        raise ValueError(f"G gives {list(fake.shape)} for latents {list(z.shape)}; the data are {list(real.shape)}.")
     if fake.dtype != real.dtype:
         raise TypeError(f"G must give float32, as the data are; it gives {fake.dtype}: add .float().")
     judged = "data"
@@ -259,6 +254,13 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
         raise ValueError(f"D must give one logit a sample, [{batch}] or [{batch}, 1]; it gives {list(logits.shape)}.")
     if _ends_in_sigmoid(gan, state.D, real):
         raise ValueError("D must end in logits, which the losses take: leave out its last step, the sigmoid.")
+    alike = logits.reshape(len(logits))
+    checks.kind("loss.d(real, fake)", gan.loss.d(alike, alike), Tensor)
+    checks.kind("loss.g(fake, real)", gan.loss.g(alike, lambda: alike), Tensor)
+    features = partial(gan.D.features, state.D.params, state.D.buffers)
+    view = View(z, made, fake, real, features, partial(gan.G.encode, state.G.params, state.G.buffers))
+    for term in gan.terms:
+        checks.shaped(f"the term {term.name!r}", term.value(view))
     if gan.together is None:
         gan = replace(gan, together=gan.D.judges_alone(state.D.params, state.D.buffers, real, fake))
         if gan.penalties and not gan.together:
@@ -281,9 +283,7 @@ def _try_network(role: str, network: Callable, params: dict, buffers: dict, x: T
         out = network(params, buffers, x)[0]
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
         hint = " (Should they be [B, Z, 1, 1], begin G with nn.Unflatten(1, (Z, 1, 1)). For another Z pass latent=Z.)"
-        raise ValueError(
-            f"{role} cannot take {fed}: {str(error).splitlines()[0]}{hint if role == 'G' else ''}"
-        ) from error
+        raise ValueError(f"{role} cannot take {fed}: {str(error).splitlines()[0]}{hint * (role == 'G')}") from error
     if not isinstance(out, Tensor):
         raise TypeError(f"{role} must return one tensor; it returned {type(out).__name__}.")
     if not torch.equal(before, torch.random.get_rng_state()):
@@ -412,10 +412,8 @@ class Advance:
         if self.together:
             logs = self._steps(run.state, part)
         else:
-            members = range(len(run.seeds))
-            logs = torch.stack(
-                [self._steps(_member(run.state, i), Batch(*(t[:, i] for t in part))) for i in members], 1
-            )
+            seeds = range(len(run.seeds))
+            logs = torch.stack([self._steps(_member(run.state, i), Batch(*(t[:, i] for t in part))) for i in seeds], 1)
         at = range(run.step + 1, stop + 1)
         kept = [i for i, s in enumerate(at) if s % run.log_every == 0 or s == 1]
         run.logs += list(logs[kept].cpu())

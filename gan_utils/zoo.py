@@ -75,9 +75,8 @@ class Networks:
         if self.kind == "dcgan" and inputs is None:
             return models.DCGANGenerator(self.latent, channels=self.shape[0])
         layers = (self.latent if inputs is None else inputs, self.width, self.width, self.size)
-        return models.mlp(
-            *layers, last=nn.Tanh() if self.image else None, shape=self.shape if len(self.shape) > 1 else None
-        )
+        last, shape = nn.Tanh() if self.image else None, self.shape if len(self.shape) > 1 else None
+        return models.mlp(*layers, last=last, shape=shape)
 
     def critic(self, m: int = 1, look: Callable[[int], nn.Module] | None = None, adds: int = 0) -> nn.Module:
         """Return a discriminator of packs of m samples; ``look(features)`` goes before its last layer, and adds features."""
@@ -142,9 +141,7 @@ def _recipe(name: str, paper: str, cost: str) -> Callable[[Callable[..., GAN]], 
     def register(make: Callable[..., GAN]) -> Callable[..., GAN]:
         parts = [" ".join(part.split()) for part in inspect.cleandoc(make.__doc__ or "").split("\n\n")]
         if len(parts) != 3 or name in RECIPES:
-            raise ValueError(
-                f"recipe {name!r} must have a name of its own, and a title, a formula and a trap: {parts}."
-            )
+            raise ValueError(f"recipe {name!r} must have a name of its own, a title, a formula and a trap: {parts}.")
         title, formula, trap = parts
         RECIPES[name] = Recipe(name, title.rstrip("."), paper, cost, formula.strip("$"), trap, make)
         return make

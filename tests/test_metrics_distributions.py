@@ -268,7 +268,7 @@ BAD = OK.clone().index_fill(0, torch.tensor(7), math.nan)
         (lambda: ndb(OK, OK), ValueError, "real must have at least 1000 rows here; got 40"),
         (lambda: ndb(OK, OK[:30], 4), ValueError, "fake must have at least 40 rows here; got 30"),
         (lambda: ndb(OK, OK, 1), ValueError, "bins must be at least 2"),
-        (lambda: ndb(torch.ones(40, 2), OK, 4), ValueError, "real must hold at least bins = 4 different points; got 1"),
+        (lambda: ndb(torch.ones(40, 2), OK, 4), ValueError, "real needs at least bins = 4 different points; got 1"),
         (lambda: ndb(OK, OK, 4, level=0), ValueError, "level must be a finite number above 0, at most 1; got 0"),
         (lambda: ndb(OK, BAD, 4), ValueError, "fake holds 2 NaN"),
         (lambda: vendi(BAD), ValueError, "x holds 2 NaN"),

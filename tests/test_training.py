@@ -723,6 +723,16 @@ class Noisy(nn.Module):
 G, D = gu.models.mlp(2, 4, 2), gu.models.mlp(2, 4, 1)
 
 
+def term(value):
+    return gu.terms.Term("mine", 1.0, value)
+
+
+def loss(**halves):
+    """Return a loss of which one half returns what it should not."""
+    right = {"d": torch.zeros(8), "g": torch.zeros(8)} | halves
+    return gu.losses.Loss("mine", lambda real, fake: right["d"], lambda fake, real: right["g"])
+
+
 @pytest.mark.parametrize(
     "arguments, error, words",
     [
@@ -730,7 +740,7 @@ G, D = gu.models.mlp(2, 4, 2), gu.models.mlp(2, 4, 1)
         (
             dict(gan=gu.GAN(gu.models.mlp(2, 4, 3), D)),
             ValueError,
-            r"G gives \[8, 3\] for latents \[8, 2\], but the data are \[8, 2\]",
+            r"G gives \[8, 3\] for latents \[8, 2\]; the data are \[8, 2\]",
         ),
         (dict(gan=gu.GAN(G, D, latent=5)), ValueError, r"G cannot take latents \[8, 5\]"),
         (dict(gan=gu.GAN(G, gu.models.mlp(3, 4, 1))), ValueError, r"D cannot take data \[8, 2\]"),
@@ -744,6 +754,18 @@ G, D = gu.models.mlp(2, 4, 2), gu.models.mlp(2, 4, 1)
         (dict(gan=gu.GAN(nn.Sequential(G, Double()), D)), TypeError, r"G must give float32.*it gives torch.float64"),
         (dict(gan=gu.GAN(Noisy(2), D)), ValueError, "G draws random numbers of its own"),
         (dict(gan=gu.GAN(G, Noisy(1))), ValueError, "D draws random numbers of its own"),
+        (
+            dict(gan=gu.GAN(G, D, terms=term(lambda view: view.z.sum(1)))),
+            ValueError,
+            r"'mine' must have shape \[\]; got \[8\]",
+        ),
+        (
+            dict(gan=gu.GAN(G, D, terms=term(lambda view: 3.0))),
+            TypeError,
+            r"the term 'mine' must be a tensor of shape \[\]",
+        ),
+        (dict(gan=gu.GAN(G, D, loss=loss(d=3.0))), TypeError, r"loss.d\(real, fake\) must be a Tensor; got float"),
+        (dict(gan=gu.GAN(G, D, loss=loss(g=None))), TypeError, r"loss.g\(fake, real\) must be a Tensor; got None"),
         (dict(source=torch.zeros(5, 2)), TypeError, "source must have shape, sample.* and describe"),
         (dict(source=[1.0, 2.0]), TypeError, r"source must have .*; list lacks \['shape', 'sample', 'describe'\]"),
         (

@@ -155,9 +155,7 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Mixture:
 
 
 def gaussians_1d(
-    means: Sequence[float] = (-2.0, 2.0),
-    std: float | Sequence[float] = 0.5,
-    weights: Sequence[float] | None = None,
+    means: Sequence[float] = (-2.0, 2.0), std: float | Sequence[float] = 0.5, weights: Sequence[float] | None = None
 ) -> Mixture:
     """A mixture on the line, ``shape = (1,)``."""
     return Mixture(checks.numbers("means", means).reshape(-1, 1), std, weights, name="gaussians_1d")

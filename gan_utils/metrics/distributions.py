@@ -73,9 +73,7 @@ def ndb(real: Tensor, fake: Tensor, bins: int = 100, *, level: float = 0.05, see
     try:
         centres = k_means(real, bins, seed=seed)
     except ValueError as error:
-        raise ValueError(
-            f"real must hold at least bins = {bins} different points; {str(error).split('; ')[1]}"
-        ) from None
+        raise ValueError(f"real needs at least bins = {bins} different points; {str(error).split('; ')[1]}") from None
     counts = [torch.bincount(nearest_centre(x, centres), minlength=bins) for x in (real, fake)]
     p, q = (count / count.sum(dtype=torch.float64) for count in counts)
     pooled = (counts[0] + counts[1]) / (len(real) + len(fake))
