@@ -40,7 +40,7 @@ test: lint test-unit test-records test-notebooks test-book ## Everything below
 test-unit: $(READY) ## Tests of the package, of its examples and of the notebooks' form
 	$(PYTEST) -n 2 $(addprefix --ignore=,$(RECORDS) tests/test_colab.py tests/test_book.py)
 
-test-records: $(READY) ## Make the first part of every recorded run again; run every benchmark for a moment
+test-records: $(READY) ## Make the beginning of recorded runs again, some of each record; run every benchmark for a moment
 	$(PYTEST) -n 2 $(RECORDS)
 
 test-notebooks: $(READY) ## Execute every notebook cell by cell (nbval), and one as Colab does
