@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 RECORDS := $(sort $(wildcard tests/test_recorded*.py)) tests/test_benchmarks_run.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test test-unit test-records test-notebooks test-book lint lock clean distclean
+.PHONY: help setup book serve test test-unit test-records test-notebooks test-book test-seeds lint lock clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ serve: ## Show the built book on http://127.0.0.1:8000 (PORT=... for another por
 	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl+C stops)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
 
-test: lint test-unit test-records test-notebooks test-book ## Everything below
+test: lint test-unit test-records test-notebooks test-book ## All that follows, but for test-seeds
 
 test-unit: $(READY) ## Tests of the package, of its examples and of the notebooks' form
 	$(PYTEST) -n 2 $(addprefix --ignore=,$(RECORDS) tests/test_colab.py tests/test_book.py)
@@ -45,6 +45,9 @@ test-records: $(READY) ## Make the beginning of recorded runs again, some of eac
 
 test-notebooks: $(READY) ## Execute every notebook cell by cell (nbval), and one as Colab does
 	$(PYTEST) --nbval-lax -n 2 --dist loadfile book tests/test_colab.py
+
+test-seeds: $(READY) ## Execute every notebook with all seeds shifted (SHIFT=7000). Do its claims hold?
+	GAN_BOOK_SHIFT=$(or $(SHIFT),7000) $(PYTEST) --nbval-lax -n 2 --dist loadfile book
 
 test-book: book ## Build the book, then look at every page in a headless browser (needs Chromium)
 	$(PYTEST) -n 2 tests/test_book.py

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,14 +24,26 @@ ROOT = book_build.ROOT
 collect_ignore = ["conftest.py"]
 # Kernels inherit it: notebooks are tested as they are built.
 os.environ.setdefault(*book_build.ONE_THREAD)
+SHIFTED = "GAN_BOOK_SHIFT" in os.environ
 ran = pytest.StashKey[dict[int, list[nbformat.NotebookNode]]]()
 begun = pytest.StashKey[tuple[float, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let kernels begin with ``scripts/other_seeds.py`` where GAN_BOOK_SHIFT asks for other seeds."""
+    if SHIFTED:
+        home = Path(tempfile.mkdtemp(prefix="other-seeds-"))
+        config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+        startup = home / "profile_default" / "startup"
+        startup.mkdir(parents=True)
+        shutil.copy(ROOT / "scripts" / "other_seeds.py", startup)
+        os.environ["IPYTHONDIR"] = str(home)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Keep what each cell of a notebook shows; after the last one, leave the run for the build."""
-    if not isinstance(item, IPyNbCell):
+    if not isinstance(item, IPyNbCell) or SHIFTED:  # runs with other seeds are not what the book shows
         return (yield)
     notebook, messages = item.parent, []
     if begun not in notebook.stash:
