@@ -250,8 +250,6 @@ def test_a_recipe_needs_a_name_of_its_own_and_three_paragraphs():
 
     before = dict(zoo.RECIPES)
     for name, make in (("dragan", twice), ("new", unexplained)):
-        with pytest.raises(
-            ValueError, match=f"recipe '{name}' must have a name of its own, and a title, a formula and a"
-        ):
+        with pytest.raises(ValueError, match=f"recipe '{name}' must have a name of its own, a title, a formula and a"):
             zoo._recipe(name, "kodali2017", "1")(make)
     assert before == zoo.RECIPES

@@ -80,7 +80,7 @@ class Images:
     def _indices(self, n: int, generator: torch.Generator) -> Tensor:
         checks.integer("n", n)
         if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":
-            raise TypeError(f"generator must be one on the CPU, such as gu.generator(0); got {generator!r}.")
+            raise TypeError(f"generator must be a torch.Generator on the CPU, as gu.generator(0); got {generator!r}.")
         return torch.randint(len(self), (n,), generator=generator).to(self.images.device, non_blocking=True)
 
 
