@@ -1,9 +1,9 @@
 """Write the tree that is published: ``python scripts/publish.py OWNER/NAME OUT``.
 
 It is this checkout's last commit with the addresses of the repository that publishes it: the buttons "Open in Colab", the
-pages' address, and where the set-up cells install ``gan_utils`` from. Nothing in the repository itself names an account, so
-that every fork publishes its own. ``.github/workflows/publish.yml`` pushes the tree to the branch that the buttons open
-and builds the pages from it.
+pages' address, and where ``gan_utils`` is installed from, by set-up cells and by readers. Nothing in the repository itself
+names an account, so that every fork publishes its own. ``.github/workflows/publish.yml`` pushes the tree to the branch that
+the buttons open and builds the pages from it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,38})/((?!\.)[A-Za-z0-9._-]{1,100})")
 BRANCH = re.compile(r"(?![-./])[A-Za-z0-9._/-]+(?<![./])")
 SETUP = re.compile(r'(os\.environ\.get\(\\"GAN_UTILS_SOURCE\\", \\")[^"\\]*')  # in a notebook's JSON
+INSTALL = re.compile(r"^pip install .*$", re.MULTILINE)  # on the page of the package
 STAMP = "\n# From here on: written by scripts/publish.py.\n"
 
 
@@ -69,9 +70,17 @@ def stamped_notebook(text: str, to: Addresses) -> str:
     return text
 
 
+def stamped_page(text: str, to: Addresses) -> str:
+    """Return the page of the package with the command that installs it from ``to.source``."""
+    text, found = INSTALL.subn(lambda _: f'pip install "{to.source}"', text)
+    if found != 1:
+        raise ValueError(f"{found} lines install the package, where one was expected.")
+    return text
+
+
 def stamp(tree: Path, to: Addresses) -> None:
-    """Stamp ``_config.yml`` and every chapter in ``tree``; a second time changes nothing."""
-    changes = {tree / "_config.yml": stamped_config}
+    """Stamp ``_config.yml``, the package's page and every chapter in ``tree``; a second time changes nothing."""
+    changes = {tree / "_config.yml": stamped_config, tree / "book" / "api.md": stamped_page}
     changes |= {path: stamped_notebook for path in sorted(tree.glob("book/*/*.ipynb"))}
     for path, change in changes.items():
         try:

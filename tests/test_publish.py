@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 
 TO = publish.addresses("Some-One/gan-book")
 CHAPTERS = sorted(path.relative_to(ROOT) for path in ROOT.glob("book/*/*.ipynb"))
+PAGE = Path("book", "api.md")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").iterdir())
 
 
@@ -100,10 +101,12 @@ def test_the_stamp_changes_addresses_and_nothing_else(tree):
     publish.stamp(tree, TO)
     after = snapshot(tree)
     assert before.keys() == after.keys()
-    assert {path for path in before if before[path] != after[path]} == {Path("_config.yml"), *CHAPTERS}
+    assert {path for path in before if before[path] != after[path]} == {Path("_config.yml"), PAGE, *CHAPTERS}
     for path in CHAPTERS:
         assert after[path].replace(TO.source.encode(), b"") == before[path]
         assert f'"GAN_UTILS_SOURCE", "{TO.source}")' in setup_cell(tree / path)
+    local = b"pip install .    # in a copy of this book's repository"
+    assert after[PAGE].replace(b'pip install "%s"' % TO.source.encode(), local) == before[PAGE]
     config = yaml.safe_load(after[Path("_config.yml")])
     assert config["html"].pop("baseurl") == "https://some-one.github.io/gan-book/"
     assert config.pop("repository") == {"url": TO.repository, "branch": "published", "path_to_book": ""}
@@ -130,13 +133,14 @@ def test_a_chapter_without_the_setup_cell_is_named(tree):
 
 
 def test_the_built_page_opens_its_own_notebook_and_names_its_own_address(tmp_path):
-    """Jupyter Book itself, on a book of two pages: the button's path is that of a file in the tree."""
+    """Jupyter Book itself, on a book of three pages: the button's path is that of a file in the tree."""
     page = CHAPTERS[0]
     (tmp_path / page).parent.mkdir(parents=True)
     shutil.copy(ROOT / page, tmp_path / page)
     (tmp_path / "book" / "index.md").write_text("# Book\n")
+    (tmp_path / PAGE).write_text("# The package\n\n```console\npip install .\n```\n")
     (tmp_path / "_toc.yml").write_text(
-        f"format: jb-book\nroot: book/index\nchapters:\n- file: {page.with_suffix('')}\n"
+        f"format: jb-book\nroot: book/index\nchapters:\n- file: {page.with_suffix('')}\n- file: book/api\n"
     )
     (tmp_path / "_config.yml").write_text("execute:\n  execute_notebooks: 'off'\nhtml:\n  use_issues_button: false\n")
     publish.stamp(tmp_path, TO)
@@ -147,6 +151,7 @@ def test_the_built_page_opens_its_own_notebook_and_names_its_own_address(tmp_pat
     start = "github/Some-One/gan-book/blob/published/"
     assert target.startswith(start) and (tmp_path / target.removeprefix(start)).is_file()
     assert f'<link rel="canonical" href="{TO.pages}{page.with_suffix(".html").as_posix()}"' in html
+    assert TO.source in (tmp_path / "_build" / "html" / PAGE.with_suffix(".html")).read_text("utf-8")
 
 
 # ---- the command
