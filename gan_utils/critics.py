@@ -59,8 +59,8 @@ class Spectral(nn.Module):
     constant when gradients are taken. Each pass in training moves u, a buffer, by one power iteration, as in the authors'
     code; so u also moves when G trains. A fresh u has had fifteen. Parameters of one dimension (biases) are left alone.
 
-    The slope of the whole is then at most one, and in a small network far less. ``scale``, above 0, multiplies the output,
-    and with it that bound; the paper has none, which is 1. ValueError for another scale.
+    The slope of the whole is then at most one, and while a small network is fresh far less. ``scale``, above 0, multiplies
+    the output, and with it that bound; the paper has none, which is 1. ValueError for another scale.
 
     Example:
         A linear critic of slope (3, 4), which is 5 long, becomes one of slope (0.6, 0.8):
