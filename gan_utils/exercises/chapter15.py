@@ -36,7 +36,7 @@ def _pool_size(answer: Any) -> None:
     part = run_answer(answer, 100, 0.3, 64)
     expect(
         close(part, 1_920, rtol=1e-6),
-        f"Right for whole places. 0.3 of 64 are 19.2 a step on average, so do not round: 1,920 in 100, not {_shown(part)}.",
+        f"Right for whole places. But do not round: 19.2 places a step, 0.3 of 64, make 1,920 in 100, not {_shown(part)}.",
     )
 
 
