@@ -157,37 +157,44 @@ def test_returning_to_earlier_cells_does_not_bring_back_a_stale_run(built):
     assert refresh() == {"losses"}
 
 
-@pytest.fixture
-def tested(root):
-    """Have a notebook executed by its tests, as `make test-notebooks` does, and return what pytest said."""
-    here = Path(__file__).parent.parent
-    for name in ("book/conftest.py", "scripts/book_build.py"):
-        (root / name).parent.mkdir(exist_ok=True)
-        shutil.copy(here / name, root / name)
-    (root / "pytest.ini").touch()  # else pytest looks for one further up
-
-    def run_tests(*cells):
-        path = write(root, "a", *cells)
-        pytest_alone = Path(sys.executable).with_name("pytest")  # python -m would import the package that is here
-        words = [pytest_alone, "--nbval-lax", "-q", "-p", "no:cacheprovider", "book"]
-        done = subprocess.run(words, cwd=root, capture_output=True, text=True)
-        return path, done.stdout
-
-    return run_tests
-
-
 SHOWN = """from IPython.display import display
 line = display("starting", display_id=True)
 line.update("done")
 print("one")
 print("two")"""
+RUNS = {
+    "shown": ["x = 1", SHOWN, "x + 1"],
+    "fails": ["print(1)", "1 / 0"],
+    "uses": ["import gan_utils as gu", "gu.losses.__name__"],
+}
 
 
-def test_a_run_of_the_tests_is_taken_over_by_the_build(root, tested):
-    path, said = tested("x = 1", SHOWN, "x + 1")
-    assert "3 passed" in said
-    settings = book_build.settings_now()
-    assert book_build.take_over([path], root / "cache", root, settings) == [path]
+def test_the_build_takes_over_what_its_tests_have_executed_and_nothing_else(root):
+    """One run of nbval for all, as it takes seconds to start."""
+    here = Path(__file__).parent.parent
+    for name in ("book/conftest.py", "scripts/book_build.py"):
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copy(here / name, root / name)
+    (root / "pytest.ini").touch()  # else pytest looks for one further up
+    for name, cells in RUNS.items():
+        write(root, name, *cells)
+    pytest_alone = Path(sys.executable).with_name("pytest")  # python -m would import the package that is here
+    words = [pytest_alone, "--nbval-lax", "-q", "-p", "no:cacheprovider", "book"]
+    said = subprocess.run(words, cwd=root, capture_output=True, text=True).stdout
+    assert "1 failed, 6 passed" in said
+    its_outputs_are_taken_once(root)
+    assert taken(root, "fails") == []
+    it_is_taken_in_its_own_state_alone(root)
+
+
+def taken(root, name):
+    path = root / "book" / "part" / f"{name}.ipynb"
+    return book_build.take_over([path], root / "cache", root, book_build.settings_now())
+
+
+def its_outputs_are_taken_once(root):
+    path, settings = root / "book" / "part" / "shown.ipynb", book_build.settings_now()
+    assert taken(root, "shown") == [path]
     assert book_build.drop_stale([path], root / "cache", root, settings) == []
     with book_build.opened(root / "cache") as cache:
         pk, notebook = cache.merge_match_into_notebook(nbformat.read(path, as_version=4))
@@ -198,29 +205,22 @@ def test_a_run_of_the_tests_is_taken_over_by_the_build(root, tested):
     assert first == []
     assert [second[0].data["text/plain"], *(part.text for part in second[1:])] == ["'done'", "one\ntwo\n"]
     assert third[0].data["text/plain"] == "2"
-    # It is taken once: a second build has it in its cache.
-    assert book_build.take_over([path], root / "cache", root, settings) == []
+    assert taken(root, "shown") == []  # a second build has it in its cache
     assert book_build.drop_stale([path], root / "cache", root, settings) == []
 
 
-def test_a_run_that_failed_or_is_of_another_state_is_not_taken_over(root, tested):
-    settings = book_build.settings_now()
-    path, said = tested("print(1)", "1 / 0")
-    assert "1 failed, 1 passed" in said
-    assert book_build.take_over([path], root / "cache", root, settings) == []
-    path, said = tested("import gan_utils as gu", "gu.losses.__name__")
-    assert "2 passed" in said
-    left = root / book_build.EXECUTED / "a.json"
+def it_is_taken_in_its_own_state_alone(root):
+    left = root / book_build.EXECUTED / "uses.json"
     run = left.read_text("utf-8")
     (root / "gan_utils/losses.py").write_text("changed = 1\n", "utf-8")
-    assert book_build.take_over([path], root / "cache", root, settings) == []
+    assert taken(root, "uses") == []
     left.write_text(run, "utf-8")
     (root / "gan_utils/losses.py").write_text(PACKAGE["losses.py"], "utf-8")
-    write(root, "a", "import gan_utils as gu", "gu.losses.__name__ + '!'")
-    assert book_build.take_over([path], root / "cache", root, settings) == []
+    write(root, "uses", "import gan_utils as gu", "gu.losses.__name__ + '!'")
+    assert taken(root, "uses") == []
     left.write_text(run, "utf-8")
-    write(root, "a", "import gan_utils as gu", "gu.losses.__name__", text="other text")
-    assert book_build.take_over([path], root / "cache", root, settings) == [path]
+    path = write(root, "uses", *RUNS["uses"], text="other text")
+    assert taken(root, "uses") == [path]
 
 
 def test_cells_that_are_not_plain_python(root):
