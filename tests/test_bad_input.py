@@ -204,6 +204,7 @@ add(
 PLAIN = {"gan": other(GAN), "source": other(RING), "steps": other(1)}
 add("fit, saved", gu.fit, **PLAIN, checkpoint=file("/nowhere/run", none=True), checkpoint_every=integer(1, none=True))
 add("draw_block", gan=kind(GAN), source=SOURCE, seed=SEED, block=integer(0, 0), batch=integer(4))
+add("listed", lambda function: gu.listed(function, X), function=function(torch.exp))
 add("device", name=DEVICE)
 add("generator", lambda key: gu.generator(key), key=SEED)
 add("recorded", name=Slot("quiz.npz", name("quiz.npz", "quizz.npz").bad, "quiz.npz"))
