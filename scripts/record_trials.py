@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import re
 import time
 from importlib import metadata
 from pathlib import Path
 
+import book_build
 import nbformat
 from nbclient import NotebookClient
 
@@ -82,6 +84,8 @@ def main(argv: list[str] | None = None) -> None:
     asked = parser.parse_args(argv).chapters or there
     if lost := sorted(set(asked) - set(there)):
         parser.error(f"the page has no trials of chapter {lost[0]}, only of {', '.join(map(str, there))}")
+    os.environ.setdefault(*book_build.ONE_THREAD)  # the kernel inherits both
+    os.environ.setdefault("GAN_BOOK_MODE", "fast")
     for number in asked:
         how = f"PyTorch {metadata.version('torch')}, {datetime.date.today()}"
         said = execute(number, trials(PAGE.read_text("utf-8"), number))

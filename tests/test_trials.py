@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -78,8 +79,11 @@ def test_the_command_runs_what_is_asked_for_and_names_what_is_not_there(tmp_path
     monkeypatch.setattr(script, "PAGE", tmp_path / "trials.md")
     script.PAGE.write_text(SMALL, "utf-8")
     monkeypatch.setattr(script, "execute", lambda number, codes: [(f"chapter {number}\n", 1.0)] * len(codes))
+    for name in ("OMP_NUM_THREADS", "GAN_BOOK_MODE"):
+        monkeypatch.setenv(name, os.environ.get(name, "")), monkeypatch.delenv(name)  # set below, and taken back
     script.main([])
     assert script.PAGE.read_text("utf-8").count("```text\nchapter 2\n```") == 2
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["GAN_BOOK_MODE"]) == ("1", "fast")
     with pytest.raises(SystemExit):
         script.main(["3"])
     assert "no trials of chapter 3, only of 2, 13" in capsys.readouterr().err
