@@ -118,7 +118,11 @@ def provenance(command: Sequence[str], device: str = "cpu") -> dict[str, Any]:
         return done.stdout.strip()
 
     commit = git("rev-parse", "HEAD") if (root / ".git").exists() else ""
-    changed = " (with uncommitted changes)" if commit and git("status", "--porcelain", "--untracked-files=no") else ""
+    changed = (
+        " (with uncommitted changes)"
+        if commit and git("status", "--porcelain", "-uno", "--", ":!book/recorded")
+        else ""
+    )
     versions = {"python": platform.python_version()}
     for name in ("torch", "numpy", "gan-utils"):
         with contextlib.suppress(metadata.PackageNotFoundError):  # gan_utils may be used from its folder

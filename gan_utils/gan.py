@@ -7,7 +7,7 @@ every tensor that training changes. ``step(gan, state, batch) -> (state, logs)``
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -55,6 +55,8 @@ class Batch(NamedTuple):
     z: Tensor  #: latents ``[k + 1, B, Z]``; the last one is the generator's
     #: uniform on [0, 1) for the penalties: ``[k, B, *shape]``, ``[k, B, 1, ...]``, or ``[k, 0]`` where none is used
     noise: Tensor
+    # Eight keys a turn of D: 0 G for D, and replay; 1, 2 D on real and fake; 3 penalties, and E; 4 G for itself; 5, 6 D on
+    # fake and real in G's turn; 7 E in G's turn, and in terms.
     key: Tensor  #: a whole number below 2^31, the source of all that layers and replay draw in this step: []
 
 
@@ -261,8 +263,8 @@ def _logits(out: Tensor) -> Tensor:
 class _Turn(NamedTuple):
     grads: Tensors
     loss: Tensor
-    real: Tensor | None = None
-    fake: Tensor | None = None
+    d_real: Tensor | None = None  # D's mean logits
+    d_fake: Tensor | None = None
 
 
 def _d_turn(gan: GAN, s: State, b: Batch, i: int, shown: Shown = ()) -> tuple[State, _Turn]:
@@ -273,9 +275,9 @@ def _d_turn(gan: GAN, s: State, b: Batch, i: int, shown: Shown = ()) -> tuple[St
         fake, pool = gan.replay.swap(s.memory["fakes"], fake, key)
         s = s._replace(memory={"fakes": pool})
     value = partial(d_objective, gan=gan, buffers=s.D.buffers, real=real, fake=fake, noise=b.noise[i], key=key)
-    grads, (loss, (d_buffers, real, fake)) = grad_and_value(value, has_aux=True)(s.D.params)
+    grads, (loss, (d_buffers, d_real, d_fake)) = grad_and_value(value, has_aux=True)(s.D.params)
     s = s._replace(G=s.G._replace(buffers=g_buffers), D=s.D._replace(buffers=d_buffers))
-    return s, _Turn(grads, loss, real, fake)
+    return s, _Turn(grads, loss, d_real, d_fake)
 
 
 def _g_turn(gan: GAN, s: State, b: Batch, foresee: Callable[[Tensors], Player] | None = None) -> tuple[State, _Turn]:
@@ -298,9 +300,10 @@ def _move(player: Player, optimizer: Optimizer, grads: Tensors) -> Player:
     return player._replace(params=params, opt=opt)
 
 
-def _train_d(gan: GAN, s: State, b: Batch, turns: int) -> tuple[State, _Turn | None]:
+def _train_d(gan: GAN, s: State, b: Batch, turns: Iterable[int]) -> tuple[State, _Turn | None]:
+    """D moves on these of its batches, one after the other."""
     turn = None
-    for i in range(turns):
+    for i in turns:
         s, turn = _d_turn(gan, s, b, i)
         s = s._replace(D=_move(s.D, gan.opt_d, turn.grads))
     return s, turn
@@ -312,12 +315,12 @@ def _last(gan: GAN, b: Batch) -> Batch:
 
 
 def _report(d: _Turn, g: _Turn) -> Logs:
-    return Logs(d.loss, g.loss, d.real, d.fake)
+    return Logs(d.loss, g.loss, d.d_real, d.d_fake)
 
 
 def alternating(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
     """D moves ``d_steps`` times, then G answers the D that has moved (Goodfellow et al., 2014, algorithm 1)."""
-    s, d = _train_d(gan, s, b, gan.d_steps)
+    s, d = _train_d(gan, s, b, range(gan.d_steps))
     s, g = _g_turn(gan, s, b)
     return s._replace(G=_move(s.G, gan.opt_g, g.grads)), _report(d, g)
 
@@ -327,7 +330,7 @@ def reusing(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
 
     As PyTorch's DCGAN example does it. What D has learnt of these fakes alone is then part of what G is told.
     """
-    s, _ = _train_d(gan, s, b, gan.d_steps - 1)
+    s, _ = _train_d(gan, s, b, range(gan.d_steps - 1))
     last = _last(gan, b)
 
     def value(params: Tensors) -> tuple[Tensor, tuple[State, _Turn]]:
@@ -353,14 +356,14 @@ def _move_both(gan: GAN, s: State, d_grads: Tensors, g_grads: Tensors) -> State:
 
 def simultaneous(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
     """Both take their gradient at the same point, then both move. (With ``d_steps`` > 1, D first moves alone.)"""
-    s, _ = _train_d(gan, s, b, gan.d_steps - 1)
+    s, _ = _train_d(gan, s, b, range(gan.d_steps - 1))
     s, d, g = _both(gan, s, b)
     return _move_both(gan, s, d.grads, g.grads), _report(d, g)
 
 
 def extragradient(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
     """Both move from here with the gradients of one step ahead (Korpelevich, 1976; for GANs Gidel et al., 2019)."""
-    s, _ = _train_d(gan, s, b, gan.d_steps - 1)
+    s, _ = _train_d(gan, s, b, range(gan.d_steps - 1))
     s, d, g = _both(gan, s, b)
     ahead = _move_both(gan, s, d.grads, g.grads)
     _, d_ahead, g_ahead = _both(gan, ahead, b)
@@ -372,15 +375,16 @@ def consensus(gamma: float = 10.0) -> Rule:
     gamma = checks.number("gamma", gamma, least=0)
 
     def play(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
-        s, _ = _train_d(gan, s, b, gan.d_steps - 1)
+        s, _ = _train_d(gan, s, b, range(gan.d_steps - 1))
 
-        def half_square(g_params: Tensors, d_params: Tensors) -> Tensor:
+        def half_square(g_params: Tensors, d_params: Tensors) -> tuple[Tensor, tuple[State, _Turn, tuple]]:
             at = s._replace(G=s.G._replace(params=g_params), D=s.D._replace(params=d_params))
-            _, d, g = _both(gan, at, b)
-            return sum(v.square().sum() for turn in (d, g) for v in turn.grads.values()) / 2
+            at, d, g = _both(gan, at, b)
+            square = sum(v.square().sum() for turn in (d, g) for v in turn.grads.values())
+            return square / 2, (at, d, g[:2])  # all that G's turn holds: torch.func passes on no None
 
-        g_pull, d_pull = grad(half_square, argnums=(0, 1))(s.G.params, s.D.params)
-        s, d, g = _both(gan, s, b)
+        (g_pull, d_pull), (s, d, g) = grad(half_square, argnums=(0, 1), has_aux=True)(s.G.params, s.D.params)
+        g = _Turn(*g)
         d_grads = {k: v + gamma * d_pull[k] for k, v in d.grads.items()}
         g_grads = {k: v + gamma * g_pull[k] for k, v in g.grads.items()}
         return _move_both(gan, s, d_grads, g_grads), _report(d, g)
@@ -400,20 +404,14 @@ def unrolled(k: int = 5, through: bool = True) -> Rule:
     k = checks.integer("k", k, least=0)
 
     def play(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
-        s, d = _train_d(gan, s, b, gan.d_steps)
+        s, d = _train_d(gan, s, b, range(gan.d_steps))
         last = _last(gan, b)
 
         def foresee(g_params: Tensors) -> Player:
             ahead = s._replace(G=s.G._replace(params=g_params))
-            for _ in range(k):
-                ahead, turn = _d_turn(gan, ahead, last, 0)
-                ahead = ahead._replace(D=_move(ahead.D, gan.opt_d, turn.grads))
-            return ahead.D
+            return _train_d(gan, ahead, last, [0] * k)[0].D
 
-        if through:
-            moved, g = _g_turn(gan, s, b, foresee)
-        else:
-            moved, g = _g_turn(gan, s._replace(D=foresee(s.G.params)), b)
+        moved, g = _g_turn(gan, s, b, foresee if through else lambda _: foresee(s.G.params))
         return s._replace(G=_move(moved.G, gan.opt_g, g.grads)), _report(d, g)
 
     play.name = f"unrolled({k}{'' if through else ', through=False'})"  # type: ignore[attr-defined]

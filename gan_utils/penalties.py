@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import grad
+from torch.func import vjp
 
 from gan_utils import checks
 
@@ -42,17 +42,14 @@ class Penalty:
                 it is "element" (which serves both), not looked at where it is "none".
         """
         points = self.place(real, fake, noise)
-        slope, logits = grad(lambda x: _sum_and_value(critic(x)), has_aux=True)(points)
+        logits, pull = vjp(critic, points)
+        (slope,) = pull(torch.ones_like(logits))
         # One row per judged item: a pack of m consecutive samples has one norm, as it has one logit.
         square = slope.reshape(logits.shape[0], -1).square().sum(1)
         if self.target == 0:
             return self.weight * square
         # The tiny constant keeps the square root's gradient finite where the critic is flat.
         return self.weight * ((square + 1e-12).sqrt() - self.target).square()
-
-
-def _sum_and_value(logits: Tensor) -> tuple[Tensor, Tensor]:
-    return logits.sum(), logits
 
 
 def _per_sample(noise: Tensor) -> Tensor:
@@ -77,6 +74,7 @@ def gradient_penalty(at: str, *, target: float, weight: float, name: str | None 
             pair) or ``"around_real"`` (a real sample plus noise, uniform on [0, half the batch's standard deviation)).
         target: the norm that costs nothing.
         weight: factor in front; not negative.
+        name: what :meth:`gan_utils.gan.GAN.describe` calls it, beside its place.
 
     Raises:
         ValueError: unknown ``at``; a negative or non-finite ``target`` or ``weight``.
@@ -92,7 +90,8 @@ def gradient_penalty(at: str, *, target: float, weight: float, name: str | None 
     place, noise = PLACES[checks.choice("at", at, PLACES)]
     target = checks.number("target", target, least=0)
     weight = checks.number("weight", weight, least=0)
-    return Penalty(name or f"gradient_penalty({at})", place, target, weight, noise)
+    said = name if name in PENALTIES else f"{name or 'gradient_penalty'}({at})"
+    return Penalty(said, place, target, weight, noise)
 
 
 def r1(gamma: float = 10.0) -> Penalty:

@@ -100,9 +100,8 @@ class Networks:
 
     def gan(self, **parts: Any) -> GAN:
         """Return the plain GAN on these networks, but for the parts that are given."""
-        plain = {"opt_g": self.adam(), "opt_d": self.adam()}
-        plain |= {name: make() for name, make in (("G", self.generator), ("D", self.critic)) if name not in parts}
-        return GAN(**(plain | parts))
+        plain = {"G": self.generator, "D": self.critic, "opt_g": self.adam, "opt_d": self.adam}
+        return GAN(**{name: make() for name, make in plain.items() if name not in parts}, **parts)
 
 
 @dataclass(frozen=True)
@@ -449,7 +448,7 @@ def mixture(n: Networks, k: int = 8, weight: float = 1.0) -> GAN:
     return n.gan(G=models.WithEncoder(G, n.reader(k)), terms=terms.telling_apart(weight))
 
 
-@_recipe("consensus", "mescheder2017", "4")
+@_recipe("consensus", "mescheder2017", "3")
 def consensus_optimisation(n: Networks, gamma: float = 1.0) -> GAN:
     r"""Consensus optimisation.
 

@@ -62,16 +62,17 @@ def manual_penalty(kind: str, D, real, fake, u):
     if kind == "none":
         return 0.0
     share = u[:, :1]
-    places = {
-        "r1": real,
-        "r2": fake,
-        "wgan_gp": share * real + (1 - share) * fake,
-        "dragan": real + 0.5 * real.std(correction=0) * u,
+    places = {  # the point, the norm aimed at, the weight
+        "r1": (real, 0, 5.0),
+        "r2": (fake, 0, 5.0),
+        "wgan_gp": (share * real + (1 - share) * fake, 1, 10.0),
+        "dragan": (real + 0.5 * real.std(correction=0) * u, 1, 10.0),
     }
-    at = written_out(places, kind).detach().requires_grad_()
+    at, target, weight = written_out(places, kind)
+    at = at.detach().requires_grad_()
     (slope,) = torch.autograd.grad(D(at).sum(), at, create_graph=True)
     norm = slope.norm(dim=1)
-    return (5.0 * norm**2 if kind in ("r1", "r2") else 10.0 * (norm - 1) ** 2).mean()
+    return (weight * (norm - target) ** 2).mean()
 
 
 def manual_loss(name: str, D, real, fake):
@@ -219,8 +220,10 @@ def by_hand(rule: str, steps: int, h: float = 0.25, gamma: float = 0.7) -> tuple
         elif rule == "extragradient":
             theta_ahead, psi_ahead = theta + h * psi, psi - h * theta
             theta, psi = theta + h * psi_ahead, psi - h * theta_ahead
-        else:  # consensus: both also descend on gamma (theta^2 + psi^2) / 2
+        elif rule == "consensus":  # both also descend on gamma (theta^2 + psi^2) / 2
             theta, psi = theta + h * psi - h * gamma * theta, psi - h * theta - h * gamma * psi
+        else:
+            raise AssertionError(f"{rule!r} is new: write it out by hand in by_hand")
     return theta, psi
 
 
@@ -516,6 +519,10 @@ def test_recipes_that_train_differently_are_told_apart():
         gu.GAN(G, D, opt_d=optim.optimistic(optim.adam())),
         gu.GAN(G, D, d_steps=2),
         gu.GAN(G, D, play="simultaneous"),
+        *(
+            gu.GAN(G, D, penalties=penalties.gradient_penalty(at, target=0, weight=1, name="mine"))
+            for at in penalties.PLACES
+        ),
         gu.GAN(G, D, play=gu.consensus(1.0)),
         gu.GAN(G, D, play=gu.consensus(2.0)),
         gu.GAN(G, D, play=gu.unrolled(2)),

@@ -106,6 +106,7 @@ SLOPES_AT_ZERO = {  # dD/dreal, dD/dfake, dG/dfake
 @pytest.mark.parametrize("name", LOSSES)
 def test_values_and_slopes_at_logit_zero(name):
     loss, zero = LOSSES[name], torch.zeros(1, dtype=torch.float64)
+    assert name in AT_ZERO and name in SLOPES_AT_ZERO, f"{name!r} is new: work out its values and slopes by hand, above"
     assert (float(loss.d(zero, zero)), float(loss.g(zero, lambda: zero))) == pytest.approx(AT_ZERO[name], abs=1e-12)
     d_slopes = slopes(loss.d, 0.0, 0.0)
     g_slope = slopes(lambda f: loss.g(f, lambda: zero), 0.0)

@@ -53,7 +53,10 @@ def test_every_recipe_is_recorded_as_it_is_now(task, record):
 def test_the_record_says_how_it_was_made(task, record):
     for run in record["runs"].values():
         made = run["made"]
-        assert re.fullmatch(r"[0-9a-f]{40}", made["commit"]), "recorded with uncommitted changes"
+        assert re.fullmatch(r"[0-9a-f]{40}", made["commit"]), (
+            f"{run['method']} was recorded with uncommitted changes: commit them, delete its entry in the record of {task}, "
+            "and run the command again"
+        )
         assert re.fullmatch(r"python -m gan_utils benchmark \S+( --\S+| [\w./-]+)*", made["command"])
         assert made["date"] and made["device"] and {"python", "torch", "numpy"} <= made["versions"].keys()
 
