@@ -107,13 +107,12 @@ def _parser() -> argparse.ArgumentParser:
         "diagnose",
         help="say what is wrong with a generator, from its samples",
         description="Say what is wrong with a generator, from its samples alone. Exit status: 0 healthy; 1 a problem, or too "
-        "few samples to say; 2 bad input.",
+        "few samples to say; 2 bad input. Bytes and images become [n, c, h, w] in [-1, 1]; other numbers stay as they are.",
     )
     command.set_defaults(run=_diagnose)
     for name, text in (("real", "real samples"), ("fake", "samples of the generator")):
-        command.add_argument(
-            f"--{name}", type=Path, required=True, metavar="PATH", help=f"{text}: .npy, or a folder of images"
-        )
+        about = f"{text}: .npy, or a folder of images"
+        command.add_argument(f"--{name}", type=Path, required=True, metavar="PATH", help=about)
     command.add_argument("--train", type=Path, metavar="PATH", help="the training data, if --real are others")
     command.add_argument("--features", choices=list(FEATURES), default="raw", help="compare by these (default: raw)")
     command.add_argument("--html", type=Path, metavar="FILE", help="write the report as a web page too")
@@ -143,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _diagnose(args: argparse.Namespace, argv: Sequence[str]) -> int:
     real, fake = load(args.real), load(args.fake)
+    (args.html or Path()).parent.mkdir(parents=True, exist_ok=True)  # before the work
     train = None if args.train is None else load(args.train)
     found = diagnose(real, fake, train=train, features=FEATURES[args.features], seed=args.seed)
     print(json.dumps(found.to_dict(), indent=1) if args.json else found)

@@ -114,8 +114,7 @@ def provenance(command: Sequence[str], device: str = "cpu") -> dict[str, Any]:
     root = Path(__file__).resolve().parents[1]
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
-        return done.stdout.strip()
+        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True).stdout.strip()
 
     commit = git("rev-parse", "HEAD") if (root / ".git").exists() else ""
     changed = (

@@ -84,7 +84,8 @@ def shaped(name: str, given: object, *shape: int | None) -> Tensor:
         raise TypeError(f"{name} must be a tensor of shape {want}; got {type(given).__name__}.")
     pairs = zip(shape, given.shape, strict=False)
     if given.ndim != len(shape) or not all(have > 0 and size in (None, have) for size, have in pairs):
-        raise ValueError(f"{name} must have shape {want}; got {list(given.shape)}.")
+        hint = ": flatten(1) makes rows of it" * (len(shape) == 2 < given.ndim)
+        raise ValueError(f"{name} must have shape {want}; got {list(given.shape)}{hint}.")
     return given
 
 

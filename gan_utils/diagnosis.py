@@ -220,14 +220,15 @@ def diagnose(
         fake: samples of the generator ``[m, ...]``, from independent latents.
         train: the training data, if ``real`` are others; copies are looked for there. Without it ``real`` is taken for it.
         features: what to compare by, ``[n, ...] -> [n, d]``, such as the ``features`` of the frozen classifier for MNIST.
-            Distances between raw pixels say little about images. A network should be in evaluation mode.
+            Distances between raw pixels say little about images. A network should be in evaluation mode; no graph is kept.
         seed: which 2,000 samples of a larger set are looked at, and how they are halved.
 
     Columns count by their scale: where they measure different things, standardise them first, by the data's own spread. Such
     unequal columns, real samples that repeat, and two sets on different scales are remarked upon, unless samples are too few.
-    Takes a second or two, twice that where no modes are found at first. The verdict is the first problem in the order of
-    :data:`QUESTIONS`, but most fakes being astray comes before the modes; further ones are in ``also``. "healthy" is only
-    said where every question had an answer.
+    Takes a second or two for some thousand rows of few columns, twice that where no modes are found at first; the time grows
+    with the columns and, since copies are looked for, with the rows of ``train``. The verdict is the first problem in the
+    order of :data:`QUESTIONS`, but most fakes being astray comes before the modes; further ones are in ``also``. "healthy"
+    is only said where every question had an answer.
 
     Raises:
         TypeError, ValueError: sets that are no float tensors or NumPy arrays, differ in shape, hold NaN or Inf, or real
@@ -252,7 +253,8 @@ def diagnose(
     forms = {name: list((given[name] if features is None else x).shape[1:]) for name, x in sets.items()}
     for name, form in forms.items():
         if form != forms["real"]:
-            raise ValueError(f"{name} must hold samples of real's shape, {forms['real']}; got {form}.")
+            hint = " A run's sample(n) has a dimension of seeds: take sample(n)[0]." * (form[1:] == forms["real"])
+            raise ValueError(f"{name} must hold samples of real's shape, {forms['real']}; got {form}.{hint}")
     if (sets["real"] == sets["real"][0]).all() and len(sets["real"]) > 1:
         raise ValueError("real must hold different samples; all are equal (or features says so): no scale to judge by.")
     facts, raw = {name: len(x) for name, x in sets.items()}, features is None
@@ -303,14 +305,19 @@ def _remarks(real: Tensor, fake: Tensor, raw: bool, table: bool) -> Iterator[str
         yield f"Real numbers lie between {low:.3g} and {high:.3g}, fake ones between {least:.3g} and {most:.3g}: on one scale?"
 
 
+@torch.no_grad()
 def _rows(name: str, x: Any, features: Callable[[Tensor], Tensor] | None) -> Tensor:
     if isinstance(x, np.ndarray) and x.dtype.kind in "fiub":
         x = torch.from_numpy(np.array(x, dtype=x.dtype.newbyteorder("="), order="C"))  # torch takes no other order
     if not isinstance(x, Tensor) or x.ndim < 2 or len(x) == 0 or x.is_complex():
         form = f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"{name} must be a tensor or NumPy array [n, ...] of n >= 1 samples; got {form}.")
-    rows = features(x) if features is not None else x.flatten(1).double() if not x.is_floating_point() else x.flatten(1)
-    return checks.rows(f"features({name})" if features else name, rows).cpu()
+        raise TypeError(f"{name} must be one tensor or NumPy array [n, ...] of n >= 1 samples; got {form}.")
+    if features is None:
+        return checks.rows(name, x.flatten(1).double() if not x.is_floating_point() else x.flatten(1)).cpu()
+    try:
+        return checks.rows(f"features({name})", features(x)).cpu()
+    except RuntimeError as error:  # torch's word for a wrong type or shape
+        raise ValueError(f"features({name}) failed on {x.dtype} {list(x.shape)}: {error}") from error
 
 
 def _drawn(n: int, most: int, *key: int) -> Tensor:

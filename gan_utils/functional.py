@@ -134,6 +134,14 @@ def _reset(module: nn.Module) -> None:
         module.reset_parameters()
 
 
+def ends_in_sigmoid(x: Tensor) -> bool:
+    """Return whether ``x``, with its graph, comes out of a sigmoid, seen through changes of shape."""
+    step = x.grad_fn
+    while step is not None and any(form in step.name() for form in ("View", "Reshape", "queeze", "Select", "Slice")):
+        step = step.next_functions[0][0]
+    return step is not None and "Sigmoid" in step.name()
+
+
 class Functional:
     """A network as a pure function, with the means to draw fresh weights for any seed.
 
@@ -156,9 +164,7 @@ class Functional:
         try:
             template = self._build()
         except TypeError as error:
-            raise TypeError(
-                f"{role} must be a module, or a function of no arguments that builds one: {error}"
-            ) from error
+            raise TypeError(f"{role} must be a module, or a function that builds one: {error}") from error
         if not isinstance(template, nn.Module):
             raise TypeError(f"{role}() must return an nn.Module; it returned {type(template).__name__}.")
         with torch.random.fork_rng(devices=[]):  # the second module is not kept, and must not advance torch's generator

@@ -263,8 +263,8 @@ def _logits(out: Tensor) -> Tensor:
 class _Turn(NamedTuple):
     grads: Tensors
     loss: Tensor
-    d_real: Tensor | None = None  # D's mean logits
-    d_fake: Tensor | None = None
+    d_real: Tensor | tuple[()] = ()  # D's mean logits; none in G's turn
+    d_fake: Tensor | tuple[()] = ()
 
 
 def _d_turn(gan: GAN, s: State, b: Batch, i: int, shown: Shown = ()) -> tuple[State, _Turn]:
@@ -377,14 +377,12 @@ def consensus(gamma: float = 10.0) -> Rule:
     def play(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
         s, _ = _train_d(gan, s, b, range(gan.d_steps - 1))
 
-        def half_square(g_params: Tensors, d_params: Tensors) -> tuple[Tensor, tuple[State, _Turn, tuple]]:
+        def half_square(g_params: Tensors, d_params: Tensors) -> tuple[Tensor, tuple[State, _Turn, _Turn]]:
             at = s._replace(G=s.G._replace(params=g_params), D=s.D._replace(params=d_params))
-            at, d, g = _both(gan, at, b)
-            square = sum(v.square().sum() for turn in (d, g) for v in turn.grads.values())
-            return square / 2, (at, d, g[:2])  # all that G's turn holds: torch.func passes on no None
+            both = _both(gan, at, b)
+            return sum(v.square().sum() for turn in both[1:] for v in turn.grads.values()) / 2, both
 
         (g_pull, d_pull), (s, d, g) = grad(half_square, argnums=(0, 1), has_aux=True)(s.G.params, s.D.params)
-        g = _Turn(*g)
         d_grads = {k: v + gamma * d_pull[k] for k, v in d.grads.items()}
         g_grads = {k: v + gamma * g_pull[k] for k, v in g.grads.items()}
         return _move_both(gan, s, d_grads, g_grads), _report(d, g)

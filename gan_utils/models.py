@@ -231,43 +231,40 @@ class StackedDiscriminator(_Drawn):
         self.reset_parameters()
 
 
-class DiracGenerator(nn.Module):
+class _OneNumber(nn.Module):
+    """A player of the Dirac-GAN: one parameter, which begins where it is told to."""
+
+    def __init__(self, name: str, start: float) -> None:
+        super().__init__()
+        self.name, self.start = name, checks.number(name, start)
+        self.register_parameter(name, nn.Parameter(torch.empty(())))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return the parameter to its start."""
+        nn.init.constant_(getattr(self, self.name), self.start)
+
+    def extra_repr(self) -> str:
+        return f"{self.name}={self.start:g}"
+
+
+class DiracGenerator(_OneNumber):
     """The Dirac-GAN's generator (Mescheder et al., 2018): one point theta, whatever the latent; ``[B, 1] -> [B, 1]``."""
 
     latent = 1
 
     def __init__(self, theta: float = 1.0) -> None:
-        super().__init__()
-        self.start = checks.number("theta", theta)
-        self.theta = nn.Parameter(torch.empty(()))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Return theta to its start."""
-        nn.init.constant_(self.theta, self.start)
-
-    def extra_repr(self) -> str:
-        return f"theta={self.start:g}"
+        super().__init__("theta", theta)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.theta.expand(z.shape[0], 1)
 
 
-class DiracDiscriminator(nn.Module):
+class DiracDiscriminator(_OneNumber):
     """The Dirac-GAN's discriminator: the line ``psi * x``; ``[B, 1] -> [B, 1]``."""
 
     def __init__(self, psi: float = 1.0) -> None:
-        super().__init__()
-        self.start = checks.number("psi", psi)
-        self.psi = nn.Parameter(torch.empty(()))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Return psi to its start."""
-        nn.init.constant_(self.psi, self.start)
-
-    def extra_repr(self) -> str:
-        return f"psi={self.start:g}"
+        super().__init__("psi", psi)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.psi * x

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gan_utils import checks, plots, runtime
+from gan_utils.functional import ends_in_sigmoid
 from gan_utils.metrics import spread
 
-__all__ = ["Alarm", "CollapseMonitor", "CollapseWarning", "watch"]
+__all__ = ["RULES", "Alarm", "CollapseMonitor", "CollapseWarning", "watch"]
 
 OUTPUTS = {"logits": 0.0, "probabilities": 0.5, "scores": math.nan}  # where D's verdict turns; a critic's nowhere
 ENOUGH = 64  # samples to keep before shares of them are worth a look
@@ -28,12 +29,7 @@ MEASURES = [
     "auc", "passed", "grad_g", "grad_d", "usual", "old_then", "old_now", "chance",
 ]  # fmt: skip
 PANELS = {
-    "diversity": {
-        "spread": "spread",
-        "quarter": "that of a quarter",
-        "covered": "covered",
-        "covered_real": "... by reals",
-    },
+    "diversity": dict(spread="spread", quarter="that of a quarter", covered="covered", covered_real="... by reals"),
     "movement of the mean": {"moved": "fakes", "moved_real": "reals"},
     "pairs that D tells apart": {"auc": "new fakes", "old_now": "old fakes", "old_then": "... when new"},
     "norm of the gradient": {"grad_g": "G", "grad_d": "D"},
@@ -67,7 +63,9 @@ def _settled(r: dict[str, Any], bad: bool) -> bool | None:
     return None if bad and r["spread"] == r["mark"] else bad
 
 
-#: kind: (severity, the measure without which nothing is judged, is a look bad (None: does not count), what to say)
+#: All alarms. kind: (severity, the measure without which nothing is judged, is a look bad (None: does not count), what to say)
+#:
+#: :meta hide-value:
 RULES: dict[str, tuple[str, str, Callable[[dict[str, Any]], bool | None], str]] = {
     "diverged": ("critical", "broken", lambda r: r["broken"] > 0,
         "NaN or Inf in {where}. Go back to a checkpoint; take smaller steps, no log and no division without a floor."),
@@ -106,8 +104,9 @@ class CollapseMonitor:
 
     References are reals against reals, or the run's own past; ``RULES`` lists the alarms. A rule's count goes up by one at
     a bad look and down by one at a good one: at ``patience`` the alarm is raised, at 0 it is cleared (NaN is told at once).
-    It goes to ``on_alarm``, or else out as a :class:`CollapseWarning`. Blind spots: samples that are varied but poor,
-    lost variety within modes, copies of the data; for these, examine many samples at rest.
+    It goes to ``on_alarm``, or else out as a :class:`CollapseWarning`. Blind spots: samples that are varied but poor, lost
+    variety within modes, copies of the data, and the loss of half of the modes or of fewer; for these, give many samples to
+    :func:`~gan_utils.diagnosis.diagnose`. What watches :func:`~gan_utils.training.fit` is :func:`watch`.
 
     Args:
         patience: bad looks that make an alarm. At every step instead of every 25 or 50, give it more.
@@ -163,7 +162,9 @@ class CollapseMonitor:
         A D that also wants labels, or gives more than scores, is shown in a module that takes x alone and gives the scores.
 
         What is not given is not watched, and :meth:`report` says so. ValueError or TypeError, naming the argument, for
-        other shapes or types, and for reals that hold NaN or are all equal. (NaN in the fakes is an alarm.)
+        other shapes or types, for reals that hold NaN or are all equal, and for outputs that are not what ``outputs`` says,
+        where that can be seen: logits that come out of a sigmoid, probabilities below 0 or above 1. (NaN in the fakes is an
+        alarm.)
         """
         step = checks.integer("step", step, least=0)
         real, fake = _samples("real", real), _samples("fake", fake)
@@ -174,7 +175,8 @@ class CollapseMonitor:
         self._shape = checks.finite("real", real).shape[1:]
         n = min(len(real), len(fake), self.keep)  # as many of each: more samples come near more of the data
         real, fake = real[:n], fake[:n]
-        outputs = {name: _outputs(name, x) for name, x in (("d_real", d_real), ("d_fake", d_fake)) if x is not None}
+        shown = {"d_real": d_real, "d_fake": d_fake}
+        outputs = {name: _outputs(name, x, self.outputs) for name, x in shown.items() if x is not None}
         row = dict.fromkeys(MEASURES, math.nan) | {"step": step, "grad_g": _grad("G", G), "grad_d": _grad("D", D)}
         row["usual"] = statistics.median([r["grad_g"] for r in self._rows if r["grad_g"] < math.inf] or [row["grad_g"]])
         broken = [name for name, x in {"fake": fake, **outputs}.items() if not torch.isfinite(x).all()]
@@ -342,10 +344,14 @@ def _samples(name: str, x: object) -> Tensor:
     return x.detach()
 
 
-def _outputs(name: str, x: object) -> Tensor:
+def _outputs(name: str, x: object, kind: str = "scores") -> Tensor:
     if not isinstance(x, Tensor) or x.ndim == 0 or x.numel() == 0:
         form = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"{name} must be a tensor of D's outputs, [n] or [n, ...]; got {form}.")
+    if kind == "logits" and ends_in_sigmoid(x):
+        raise ValueError(f"{name} comes out of a sigmoid: say CollapseMonitor(outputs='probabilities').")
+    if kind == "probabilities" and (x.min() < 0 or x.max() > 1):
+        raise ValueError(f"{name} must hold probabilities; it holds {x.min():.3g} to {x.max():.3g}.")
     return x.detach().to("cpu", torch.float32).reshape(len(x), -1).mean(1)
 
 

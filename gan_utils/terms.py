@@ -134,6 +134,4 @@ def telling_apart(weight: float = 1.0) -> Term:
 
 
 #: Every term by its name; the conformance tests run over this table.
-TERMS: dict[str, Callable[..., Term]] = {
-    term.__name__: term for term in (feature_matching, msgan, gdpp, reconstruction, telling_apart)
-}
+TERMS = {term.__name__: term for term in (feature_matching, msgan, gdpp, reconstruction, telling_apart)}

@@ -26,6 +26,7 @@ from torch.func import vmap
 from torch.utils._pytree import tree_leaves, tree_map
 
 from gan_utils import checks, runtime
+from gan_utils.functional import ends_in_sigmoid
 from gan_utils.gan import GAN, Batch, Logs, Player, State, pairs, step
 from gan_utils.listing import listed
 from gan_utils.optim import Optimizer
@@ -57,7 +58,7 @@ def draw_block(gan: GAN, source: Source, seed: int, block: int, batch: int) -> B
     generator = runtime.generator(seed, checks.integer("block", block, least=0))
     k = gan.d_steps
     n = BLOCK * k * batch
-    x = checks.shaped(f"source.sample({n})", source.sample(n, generator), n, *source.shape)
+    x = checks.shaped(f"source.sample({n}), with replacement,", source.sample(n, generator), n, *source.shape)
     x = x.reshape(BLOCK, k, batch, *source.shape)
     z = torch.randn(BLOCK, k + 1, batch, gan.latent, generator=generator)
     judged = (math.prod(source.shape) + gan.latent,) if gan.joint else source.shape
@@ -252,7 +253,9 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
     logits = _try_network("D", gan.D, state.D.params, state.D.buffers, real, f"{judged} {list(real.shape)}")
     if logits.ndim == 0 or logits.numel() != logits.shape[0] or batch % logits.shape[0]:
         raise ValueError(f"D must give one logit a sample, [{batch}] or [{batch}, 1]; it gives {list(logits.shape)}.")
-    if _ends_in_sigmoid(gan, state.D, real):
+    with torch.enable_grad():
+        graph = gan.D({k: v.clone().requires_grad_() for k, v in state.D.params.items()}, state.D.buffers, real)[0]
+    if ends_in_sigmoid(graph):
         raise ValueError("D must end in logits, which the losses take: leave out its last step, the sigmoid.")
     alike = logits.reshape(len(logits))
     checks.kind("loss.d(real, fake)", gan.loss.d(alike, alike), Tensor)
@@ -267,14 +270,6 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
             text = "D judges a sample by its batch (BatchNorm?), which gradient penalties forbid: try LayerNorm."
             warnings.warn(text, stacklevel=4)  # Gulrajani et al. (2017), section 4
     return gan
-
-
-@torch.enable_grad()
-def _ends_in_sigmoid(gan: GAN, D: Player, x: Tensor) -> bool:
-    step = gan.D({name: value.clone().requires_grad_() for name, value in D.params.items()}, D.buffers, x)[0].grad_fn
-    while step is not None and any(form in step.name() for form in ("View", "Reshape", "queeze", "Select", "Slice")):
-        step = step.next_functions[0][0]
-    return step is not None and "Sigmoid" in step.name()
 
 
 def _try_network(role: str, network: Callable, params: dict, buffers: dict, x: Tensor, fed: str) -> Tensor:

@@ -172,10 +172,11 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
         networks: ``"mlp"`` or, for images of 28 x 28, ``"dcgan"``.
         lr: Adam's step size, see :class:`Networks`. Recipes with another optimiser scale theirs alike.
         changes: the recipe's own settings (``m=3`` for ``"pacgan"``; see ``Recipe.settings``), or any argument of
-            :class:`~gan_utils.gan.GAN`, which replaces the recipe's.
+            :class:`~gan_utils.gan.GAN`, which replaces the recipe's. (Another ``opt_d`` for ``"wgan"`` must clip.)
 
     Raises:
-        ValueError: an unknown name or change, with a suggestion; a recipe or network for images, and the data are not.
+        ValueError: an unknown name or change, with a suggestion; a recipe or network for images, and the data are not; a D
+            without the trick that makes the recipe.
 
     Example:
         >>> ring = gu.data.ring()
@@ -193,7 +194,12 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
         checks.choice("argument", change, [*chosen.settings, *sorted(arguments - set(chosen.settings))])
     own = {key: changes.pop(key) for key in chosen.settings if key in changes}
     changes = {"latent": None} | changes if "G" in changes else changes  # another G has a latent of its own
-    return replace(chosen.make(Networks(tuple(known(source).shape), networks, lr), **own), **changes)
+    made = chosen.make(Networks(tuple(known(source).shape), networks, lr), **own)
+    gan = replace(made, **changes)
+    for trick in critics.__all__:  # a D without it would be the plain GAN under this name
+        if f"{trick}(" in made.D.description and f"{trick}(" not in gan.D.description:
+            raise ValueError(f"D must have the {trick} that makes {name!r}: put gu.critics.{trick} into it.")
+    return gan
 
 
 @_recipe("saturating", "goodfellow2014", "1")

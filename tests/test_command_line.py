@@ -119,9 +119,16 @@ def test_bad_input_is_status_2_and_one_line(files, capsys):
         assert call(files, fake) == 2, fake
         out, err = capsys.readouterr()
         assert says in err and len(err.splitlines()) == 1 and not out
-    assert call(files, "good.npy", "--html", str(files / "no" / "where.html")) == 2
+    assert call(files, "good.npy", "--html", str(files / "empty")) == 2
     out, err = capsys.readouterr()
-    assert "where.html" in err and "splits of the data agree" in out  # what was found is not lost
+    assert "empty" in err and "splits of the data agree" in out  # what was found is not lost
+    assert call(files, "good.npy", "--html", str(files / "flat.npy" / "report.html")) == 2
+    assert not capsys.readouterr().out  # no folder can be made there, which is said before the work
+
+
+def test_the_report_may_go_to_a_new_folder(files):
+    call(files, "good.npy", "--html", str(files / "new" / "one" / "report.html"))
+    assert (files / "new" / "one" / "report.html").read_text("utf-8").startswith("<!doctype html>")
 
 
 def test_nothing_pickled_is_run(files, capsys):

@@ -145,6 +145,7 @@ def test_points_are_drawn_with_replacement_and_evenly():
         (lambda: ring().log_prob(torch.zeros(4, 3)), ValueError, r"x must have shape \[n, 2\]; got \[4, 3\]"),
         (lambda: ring().nearest(torch.zeros(2)), ValueError, "x must have shape"),
         (lambda: Points(torch.zeros(0, 2)), ValueError, "points must be a tensor"),
+        (lambda: Points(torch.zeros(3, 2, dtype=torch.uint8)), TypeError, "points hold bytes: gu.data.Images"),
         (lambda: Points([1.0]), ValueError, r"points must be a tensor \[N, \*shape\] with N >= 1; got list"),
         (lambda: Points(torch.tensor([[0.0], [math.nan]])), ValueError, r"points holds 1 NaN.* index \(1, 0\)"),
     ],

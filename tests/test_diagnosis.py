@@ -171,7 +171,7 @@ def test_one_of_many_modes_is_missed():
         ((REAL, FRESH.where(FRESH < 1, torch.nan)), ValueError, "fake holds .* NaN or Inf"),
         ((REAL.where(REAL < 1, torch.inf), FRESH), ValueError, "real holds .* NaN or Inf"),
         ((torch.ones(N, 2), FRESH), ValueError, "real must hold different samples"),
-        ((REAL, FRESH[0]), TypeError, r"fake must be a tensor or NumPy array \[n, ...\].*got shape \[2\]"),
+        ((REAL, FRESH[0]), TypeError, r"fake must be one tensor or NumPy array \[n, ...\].*got shape \[2\]"),
         ((REAL, [[1.0, 2.0]]), TypeError, "fake must be .*got list"),
         ((REAL, FRESH[:0]), TypeError, r"fake must be .*got shape \[0, 2\]"),
         ((np.array([["a", "b"]]), FRESH), TypeError, "real must be .*got ndarray"),
@@ -180,6 +180,21 @@ def test_one_of_many_modes_is_missed():
 def test_bad_input_is_named(arguments, error, message):
     with pytest.raises(error, match=message):
         gu.diagnose(*arguments)
+
+
+def test_what_a_run_samples_wants_one_seed():
+    with pytest.raises(
+        ValueError, match=r"got \[400, 2\]. A run's sample\(n\) has a dimension of seeds: take sample\(n\)\[0\]"
+    ):
+        gu.diagnose(REAL, FRESH[:400][None])
+
+
+def test_features_keep_no_graph_and_say_what_they_failed_on():
+    net, graphs = torch.nn.Linear(2, 3), []
+    gu.diagnose(REAL, FRESH, features=lambda x: graphs.append(net(x)) or graphs[-1])
+    assert len(graphs) == 2 and not any(y.requires_grad for y in graphs)
+    with pytest.raises(ValueError, match=rf"features\(real\) failed on torch.float64 \[{N}, 2\]: .*dtype"):
+        gu.diagnose(REAL.double(), FRESH.double(), features=net)
 
 
 def test_bad_features_and_seeds_are_named():

@@ -66,7 +66,7 @@ def test_stubs_are_not_attempts(answer):
 @pytest.mark.parametrize(
     "answer, fragment",
     [
-        (3.0, "should be a function; it is float. Give the function itself"),
+        (3.0, "should be a function, not called; it is float."),
         (lambda: 1, "Your function raised TypeError"),
         (lambda x: 1 / 0, "Your function raised ZeroDivisionError"),
         (lambda x: 1 / 0, "(called with 3.0)"),

@@ -249,7 +249,11 @@ OK = normal(9, 2, 0).float()
         (lambda: prdc(OK[:5], OK), ValueError, "real must have at least 6 rows here; got 5"),
         (lambda: prdc(OK, torch.zeros(9, 3)), ValueError, r"fake must have shape \[n, 2\]; got \[9, 3\]"),
         (lambda: prdc(OK, torch.zeros(0, 2)), ValueError, r"fake must have shape \[n, 2\]; got \[0, 2\]"),
-        (lambda: prdc(torch.zeros(9, 1, 28, 28), OK), ValueError, "real must have shape"),
+        (
+            lambda: prdc(torch.zeros(9, 1, 28, 28), OK),
+            ValueError,
+            r"real must have shape .*: flatten\(1\) makes rows of it",
+        ),
         (lambda: prdc(BAD, OK), ValueError, r"real holds 1 NaN or Inf values, the first at index \(3, 1\)"),
         (lambda: prdc(OK, BAD), ValueError, "fake holds 1 NaN"),
         (lambda: prdc(OK.long(), OK), TypeError, "real must hold floats; got torch.int64"),

@@ -479,6 +479,20 @@ def test_bad_options_are_named(options, error, says):
         gu.CollapseMonitor(**options)
 
 
+def test_outputs_that_are_not_what_they_are_said_to_be_are_named():
+    logits = torch.linspace(-5, 5, 64).requires_grad_()
+    outputs = {"d_real": torch.sigmoid(logits).view(8, 8).squeeze(0), "d_fake": torch.sigmoid(logits)}
+    with pytest.raises(
+        ValueError, match=r"d_real comes out of a sigmoid: say CollapseMonitor\(outputs='probabilities'\)"
+    ):
+        gu.CollapseMonitor().update(0, **GOOD | outputs)
+    assert gu.CollapseMonitor(outputs="probabilities").update(0, **GOOD | outputs) == []
+    with pytest.raises(ValueError, match=r"d_fake must hold probabilities; it holds -5 to 5"):
+        gu.CollapseMonitor(outputs="probabilities").update(0, **GOOD | {"d_fake": logits})
+    broken = gu.CollapseMonitor(outputs="probabilities", on_alarm=lambda alarm: None)
+    assert [a.kind for a in broken.update(0, **GOOD | {"d_fake": torch.full((64,), torch.nan)})] == ["diverged"]
+
+
 def test_features_that_fail_are_named():
     with pytest.raises(ValueError, match=r"features\(real\) must hold at least 8 samples, .*; got shape \[64\]"):
         gu.CollapseMonitor(features=lambda x: x[:, 0]).update(0, **GOOD)

@@ -884,7 +884,7 @@ class Faulty:
     ("fault", "message"),
     [
         ("has its own luck", "must draw with the generator alone"),
-        ("runs out", r"source.sample\(\d+\) must have shape \[\d+, 2\]; got \[40, 2\]"),
+        ("runs out", r"source.sample\(\d+\), with replacement, must have shape \[\d+, 2\]; got \[40, 2\]"),
     ],
 )
 def test_a_source_that_does_not_keep_to_the_rules_is_named(fault, message):

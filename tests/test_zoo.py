@@ -196,6 +196,30 @@ def test_costs_are_what_a_step_multiplies():
         assert products(name) / plain == pytest.approx(said, rel=0.08, abs=0.05), name
 
 
+@pytest.mark.parametrize(
+    ("name", "trick"),
+    [
+        ("spectral", "Spectral"),
+        ("pacgan", "Pac"),
+        ("minibatch-stddev", "MinibatchStddev"),
+        ("instance-noise", "InstanceNoise"),
+    ],
+)
+def test_another_d_must_keep_the_trick_that_makes_the_recipe(name, trick):
+    D = gu.models.mlp(4 if trick == "Pac" else 2, 8, 1)
+    with pytest.raises(
+        ValueError, match=f"D must have the {trick} that makes '{name}': put gu.critics.{trick} into it"
+    ):
+        zoo.build(name, RING, D=D)
+    own = {
+        "Spectral": gu.critics.Spectral,
+        "Pac": lambda D: gu.critics.Pac(D, 2),
+        "InstanceNoise": gu.critics.InstanceNoise,
+    }
+    with_it = own.get(trick, lambda D: nn.Sequential(gu.critics.MinibatchStddev(), nn.Linear(3, 1)))(D)
+    assert f"{trick}(" in zoo.build(name, RING, D=with_it).D.description
+
+
 def test_settings_reach_the_recipe_and_the_rest_replaces_its_parts():
     assert zoo.recipe("pacgan").settings == {"m": 2}
     assert "m=3" in zoo.build("pacgan", RING, m=3).describe()["D"]

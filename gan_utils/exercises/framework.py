@@ -107,9 +107,7 @@ def run_answer(function: Any, *args: Any, hint: str = "", **kwargs: Any) -> Any:
     array that it returns comes as a tensor. ``hint`` is what may help whose function fails.
     """
     if not callable(function):
-        raise Mistake(
-            f"The answer should be a function; it is {type(function).__name__}. Give the function itself, not called."
-        )
+        raise Mistake(f"The answer should be a function, not called; it is {type(function).__name__}.")
     code = getattr(function, "__code__", None)
     numbers = bool(args) and all(isinstance(arg, (int, float)) for arg in args)
     at = f" (called with {', '.join(map(str, args))})" if numbers else ""
