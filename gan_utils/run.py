@@ -23,7 +23,39 @@ _SAMPLE_AT_ONCE = 4_096  # bounds the memory of sampling
 
 
 class Source(Protocol):
-    """Where data come from; ``gan_utils.data`` has several, and any object of this form will do."""
+    """Where data come from; ``gan_utils.data`` has several, and any object of this form will do.
+
+    Example:
+        A data set in PyTorch's form becomes one tensor, and that a source:
+
+        >>> dataset = [(torch.zeros(1, 4, 4), 7)] * 20  # images, each with its label
+        >>> gu.data.Points(torch.stack([image for image, _ in dataset])).sample(3).shape
+        torch.Size([3, 1, 4, 4])
+
+        For a conditional GAN let the source give each sample and its label in one row. G picks a label by its latent, and
+        returns it behind the sample that it makes of it; so D judges pairs:
+
+        >>> class Labelled:
+        ...     ring, shape = gu.data.ring(), (2 + 8,)
+        ...     def sample(self, n, generator):
+        ...         x = self.ring.sample(n, generator)
+        ...         return torch.cat([x, torch.eye(8)[self.ring.nearest(x)[0]]], 1)
+        ...     def describe(self):
+        ...         return "ring with labels"
+        >>> class Conditional(torch.nn.Module):
+        ...     latent = 8 + 2  # the greatest of the first eight numbers says which label
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.net = gu.models.mlp(8 + 2, 64, 64, 2)
+        ...     def forward(self, z):
+        ...         label = (z[:, :8] == z[:, :8].amax(1, keepdim=True)).float()
+        ...         return torch.cat([self.net(torch.cat([label, z[:, 8:]], 1)), label], 1)
+        >>> gan = gu.GAN(Conditional(), gu.models.mlp(2 + 8, 64, 64, 1))
+        >>> run = gu.fit(gan, Labelled(), steps=1, progress=False)
+        >>> points, label = run.sample(1_000)[0].split([2, 8], dim=1)
+        >>> points.shape, label.sum(1).unique()
+        (torch.Size([1000, 2]), tensor([1.]))
+    """
 
     shape: tuple[int, ...]
 

@@ -110,11 +110,12 @@ def fit(
             on eagerly, and the summary says so.
         log_every: steps between rows of the history; about 500 rows a seed by default, or as before in a resumed run.
         callbacks: functions ``(step, run) -> {name: number or tensor [seeds]}``; the values become history columns. One
-            that returns None adds nothing.
+            that returns None adds nothing. :func:`gan_utils.monitor.watch` makes one that warns of collapse.
         callback_every: steps between their calls; 20 calls by default.
         frames: snapshots to keep, or a few more: evenly spaced from step 0 on, and the last step; needs at least 2.
         frame_size: samples in a snapshot.
-        checkpoint: a file to save to and, if it exists, to resume from. Recipes are told apart by what they print: give a
+        checkpoint: a file to save to and, if it exists, to resume from: the same call gives a finished run back, and one
+            with more ``steps`` goes on. Recipes are told apart by what they print: give a
             network whose ``forward`` holds constants of its own an ``extra_repr``.
         checkpoint_every: steps between saves; ten saves by default.
         progress: show a progress bar.

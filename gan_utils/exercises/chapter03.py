@@ -88,6 +88,11 @@ def r1_eigenvalues(answer: Any) -> None:
         strong is not None and _same_pair(strong, _r1(2.0, 0.5)),
         "Right for weak penalties, wrong for gamma > 2 slope, where both eigenvalues are real and differ.",
     )
+    other = _pair(run_answer(answer, 0.6, 1.0))  # at a slope of 1/2 its square is its half
+    expect(
+        other is not None and _same_pair(other, _r1(0.6, 1.0)),
+        "Right for slope = 0.5, wrong for slope = 1: under the root stands the square of the slope.",
+    )
 
 
 @exercise("3.4", praise="Two gradients a step, and the spiral turns inwards.")

@@ -133,5 +133,5 @@ def _class_kl(answer: Any) -> None:
     uniform = torch.special.xlogy(p, 10 * p).sum()
     expect(not close(kl, uniform), "Yours compares with equal shares of a tenth. Compare with the data's own shares.")
     expect(
-        close(kl, wanted), "Not the sum of p log(p / q) over the ten digits, p the samples' and q the data's shares."
+        close(kl, wanted), "Not the sum of q log(q / p) over the ten digits, q the samples' and p the data's shares."
     )
