@@ -51,7 +51,8 @@ def _tasks(path: Path) -> list[Task]:
                 if following.cell_type != "markdown":
                     break
                 after.append(following.source)
-            found.append(Task(path, match[1], cell.source, "\n".join(after), setup))
+            below = re.split(r"^#{2,3} ", "\n".join(after), maxsplit=1, flags=re.MULTILINE)[0]  # not the next one's
+            found.append(Task(path, match[1], cell.source, below, setup))
     return found
 
 
@@ -97,7 +98,8 @@ def test_the_worked_solution_is_correct(task):
 
 @each_task
 def test_a_hint_and_a_solution_are_folded_below(task):
-    assert re.search(r"<summary>\s*Hint", task.after) and SOLUTION.search(task.after)
+    for part in ("Hint", "Solution"):
+        assert f"<summary>{part}</summary>" in task.after, f"exercise {task.name} has no folded {part} below its check"
     assert task.solution not in task.source  # the stub does not give it away
 
 

@@ -61,6 +61,8 @@ WRONG = {
         (_real_root, "NaN"),
         (lambda gamma, slope: torch.tensor([slope * 1j, -slope * 1j]), "without a penalty"),
         (lambda gamma, slope: torch.complex(*torch.tensor([2 * [-gamma / 2], [0.4, -0.4]])), "gamma > 2 slope"),
+        (lambda gamma, slope: _eigenvalues(gamma, 0.5), "wrong for slope = 1"),
+        (lambda gamma, slope: _eigenvalues(gamma, (slope / 2) ** 0.5), "wrong for slope = 1"),
     ],
     "3.4": [
         (lambda field, w, h: w + h * field(w), "plain step"),
