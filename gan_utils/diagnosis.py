@@ -298,7 +298,7 @@ def _remarks(real: Tensor, fake: Tensor, raw: bool, table: bool) -> Iterator[str
         yield f"{text} out: beside them, all that is new seems astray."
     times = float(spread.max() / spread.where(spread > 0, torch.inf).min())
     if table and times > 30:
-        yield f"One column spreads {times:,.0f} times as far as another, which distances hardly see: standardise both sets."
+        yield f"Column {int(spread.argmax())} spreads {times:,.0f} times as far as another, which distances miss: standardise."
     (low, high), (least, most) = (map(float, x.aminmax()) for x in (real, fake))
     beyond, tiny = (high - low) / 3, max(abs(low), abs(high)) / 50
     if raw and (least < low - beyond or most > high + beyond or max(abs(least), abs(most)) < tiny):

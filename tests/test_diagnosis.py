@@ -293,7 +293,7 @@ SCALES = torch.tensor([1.0, 300.0])
     ("real", "fake", "remark"),
     [
         (REAL.repeat(5, 1), FRESH, "80% of the real samples repeat another one"),
-        (REAL * SCALES, FRESH * SCALES, r"One column spreads \d\d\d times as far as another"),
+        (REAL * SCALES, FRESH * SCALES, r"Column 1 spreads \d\d\d times as far as another"),
         (127 * (REAL + 1), FRESH, "on one scale"),
         ((REAL + 1) / 2, FRESH, "on one scale"),
         (REAL, FRESH + 3, r"Real numbers lie between -1\.\d+ and 1\.\d+, fake ones between [12]\.\d+ and 4\.\d+"),
