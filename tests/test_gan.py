@@ -455,7 +455,7 @@ class Bare(nn.Module):
     "arguments, error, words",
     [
         (dict(G=3), TypeError, "G must be an nn.Module or a function that builds one; got int"),
-        (dict(D=nn.Linear), TypeError, "D must be a module, or a function of no arguments that builds one"),
+        (dict(D=nn.Linear), TypeError, "D must be a module, or a function that builds one"),
         (dict(D=lambda: 3), TypeError, r"D\(\) must return an nn.Module; it returned int"),
         (dict(D=nn.ReLU()), ValueError, "D has no parameters"),
         (dict(G=Bare()), ValueError, r"G has parameters that no reset_parameters\(\) sets \(scale\)"),
