@@ -117,11 +117,8 @@ def provenance(command: Sequence[str], device: str = "cpu") -> dict[str, Any]:
         return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True).stdout.strip()
 
     commit = git("rev-parse", "HEAD") if (root / ".git").exists() else ""
-    changed = (
-        " (with uncommitted changes)"
-        if commit and git("status", "--porcelain", "-uno", "--", ":!book/recorded")
-        else ""
-    )
+    dirty = commit and git("status", "--porcelain", "-uno", "--", ":!book/recorded")  # beside other records it may lie
+    changed = " (with uncommitted changes)" if dirty else ""
     versions = {"python": platform.python_version()}
     for name in ("torch", "numpy", "gan-utils"):
         with contextlib.suppress(metadata.PackageNotFoundError):  # gan_utils may be used from its folder

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
@@ -268,3 +270,22 @@ def test_with_dask_the_command_makes_the_client_that_joblib_asks_for(monkeypatch
     monkeypatch.setattr(bench, "run", lambda *args, backend, **options: done.append(backend))
     assert main(["benchmark", "ring", "--backend", "dask"]) == 0 and main(["benchmark", "ring"]) == 0
     assert done == ["client", "dask", None]
+
+
+def test_a_record_says_when_code_was_not_committed_and_not_when_another_record_was(tmp_path, monkeypatch):
+    def git(*words):
+        who = ["-c", "user.name=reader", "-c", "user.email=reader@localhost"]
+        subprocess.run(["git", "-C", tmp_path, *who, *words], check=True, capture_output=True)
+
+    code, record = tmp_path / "gan_utils" / "benchmark.py", tmp_path / "book" / "recorded" / "ring.json"
+    for path in (code, record):
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    git("init"), git("add", "."), git("commit", "-m", "all")
+    monkeypatch.setattr(bench, "__file__", str(code))
+    commit = bench.provenance(["x"])["commit"]
+    assert re.fullmatch("[0-9a-f]{40}", commit)
+    record.write_text("{1}")
+    assert bench.provenance(["x"])["commit"] == commit
+    code.write_text("{2}")
+    assert bench.provenance(["x"])["commit"] == f"{commit} (with uncommitted changes)"
