@@ -67,8 +67,7 @@ def _folder(path: Path) -> np.ndarray:
             raise ValueError(f"{file} cannot be read as an image ({error}).") from None
         if images[-1].shape != images[0].shape:
             raise ValueError(
-                f"{file} is {images[-1].shape}, but {files[0].name} is {images[0].shape} (height, width, colours): all "
-                f"images of a folder must agree."
+                f"{file} is {images[-1].shape}, {files[0].name} {images[0].shape}: all must be of one shape."
             )
     return np.stack(images)
 
@@ -87,8 +86,7 @@ def page(diagnosis: Diagnosis, title: str) -> str:
     picture = ""
     if diagnosis.findings:
         file = io.BytesIO()
-        figure = diagnosis.plot().figure
-        figure.savefig(file, format="png")
+        diagnosis.plot().figure.savefig(file, format="png")
         alt = "The measures of the evidence on one scale, from what real samples score to the limit."
         picture = f'<p><img alt="{alt}" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"></p>'
     facts = ", ".join(f"{name}: {value}" for name, value in diagnosis.facts.items())
@@ -131,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seeds", type=int, help="how many; the task has a default")
     command.add_argument("--steps", type=int, help="of the plain GAN; others get as much compute")
     command.add_argument(
-        "--times", type=float, nargs="+", default=[1.0], metavar="FACTOR", help="times its learning rate (default 1)"
+        "--times", type=float, nargs="+", default=[1.0], metavar="X", help="times its learning rate (1)"
     )
     command.add_argument("--out", type=Path, metavar="FILE", help="the record (default: TASK.json)")
     command.add_argument("--jobs", type=int, default=1, help="runs at a time; -1: one for each core (default 1)")

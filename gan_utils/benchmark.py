@@ -28,7 +28,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from gan_utils import checks, data, metrics, runtime, zoo
 from gan_utils.classifier import classifier
@@ -93,6 +92,8 @@ class _Products(TorchDispatchMode):
     total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        from torch.utils.flop_counter import flop_registry  # here, since importing it takes half a second
+
         out = func(*args, **(kwargs or {}))
         if func._overloadpacket in flop_registry:
             self.total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=out)
@@ -309,10 +310,9 @@ def _digest(plan: dict[str, Any]) -> str:
 
 def _fits(name: str, source: Source) -> bool:
     try:
-        zoo.build(name, source)
+        return bool(zoo.build(name, source))
     except ValueError:  # a recipe for images, on points
         return False
-    return True
 
 
 def _finished(calls: list[tuple], jobs: int, backend: str | None) -> Iterator[tuple[Path, str, dict[str, Any]]]:

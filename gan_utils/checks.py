@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import math
 import operator
 import os
 from collections.abc import Iterable
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +39,16 @@ def integer(name: str, given: object, *, least: int = 1) -> int:
     return value
 
 
-def number(
-    name: str, given: object, *, least: float = -math.inf, most: float = math.inf, above: float = -math.inf
-) -> float:
+def number(name: str, given: object, *, least: float = -inf, most: float = inf, above: float = -inf) -> float:
     """Return ``given`` as a finite float with ``least <= given <= most`` and ``given > above``."""
     try:
-        value = math.nan if isinstance(given, (bool, str)) else float(given)  # type: ignore[arg-type]
+        value = nan if isinstance(given, (bool, str)) else float(given)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        value = math.nan
-    if math.isfinite(value) and least <= value <= most and value > above:
+        value = nan
+    if isfinite(value) and least <= value <= most and value > above:
         return value
-    bounds = [f"at least {least:g}"] * (least > -math.inf) + [f"above {above:g}"] * (above > -math.inf)
-    bounds += [f"at most {most:g}"] * (most < math.inf)
+    bounds = [f"at least {least:g}"] * (least > -inf) + [f"above {above:g}"] * (above > -inf)
+    bounds += [f"at most {most:g}"] * (most < inf)
     raise ValueError(f"{name} must be a finite number{' ' if bounds else ''}{', '.join(bounds)}; got {given!r}.")
 
 

@@ -36,8 +36,7 @@ class Pac(nn.Module):
 
     def __init__(self, D: nn.Module, m: int) -> None:
         super().__init__()
-        self.D = checks.kind("D", D, nn.Module)
-        self.m = checks.integer("m", m)
+        self.D, self.m = checks.kind("D", D, nn.Module), checks.integer("m", m)
 
     def forward(self, x: Tensor) -> Tensor:
         _divides("m", self.m, x, "PacGAN packs m samples at a time")
@@ -185,8 +184,7 @@ class InstanceNoise(Seeded):
 
     def __init__(self, D: nn.Module, std: float = 0.1, steps: int | None = None) -> None:
         super().__init__(aged=True)
-        self.D = checks.kind("D", D, nn.Module)
-        self.std = checks.number("std", std, least=0)
+        self.D, self.std = checks.kind("D", D, nn.Module), checks.number("std", std, least=0)
         self.steps = None if steps is None else checks.integer("steps", steps)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -209,8 +207,7 @@ class DiffAugment(Seeded):
 
     def __init__(self, D: nn.Module, brightness: float = 1.0, shift: float = 0.125, cutout: float = 0.5) -> None:
         super().__init__()
-        self.D = checks.kind("D", D, nn.Module)
-        self.brightness = checks.number("brightness", brightness, least=0)
+        self.D, self.brightness = checks.kind("D", D, nn.Module), checks.number("brightness", brightness, least=0)
         self.shift = checks.number("shift", shift, least=0, most=1)
         self.cutout = checks.number("cutout", cutout, least=0, most=1)
 

@@ -52,13 +52,13 @@ class Question(NamedTuple):
 #: :meta hide-value:
 QUESTIONS: dict[str, Question] = {
     "sameness": Question(
-        "median distance between two fakes, over that of two real samples of one mode", 0.25, 0.4, False, "one output"
+        "median distance of two fakes, over that of two reals of a mode", 0.25, 0.4, False, "one output"
     ),
     "copied": Question(
-        "share of fakes that lean to one training sample more than 95 % of real ones", 0.3, 0.6, True, "memorised"
+        "share of fakes that lean to a training sample more than 95 % of reals", 0.3, 0.6, True, "memorised"
     ),
     "width": Question(
-        "median distance from the middle of the mode, over real samples' own", 0.7, 0.4, False, "within-mode collapse"
+        "median distance from the mode's middle, over reals' own", 0.7, 0.4, False, "within-mode collapse"
     ),
     "distinct": Question("different outputs a sample (birthday paradox)", 0.25, 0.25, False, "within-mode collapse"),
     "missing": Question("share of data in modes with under a quarter of their due", 0.0, 0.4, True, "dropped modes"),

@@ -132,9 +132,7 @@ class CollapseMonitor:
         self, *, patience: int = 3, outputs: str = "logits", features: Callable[[Tensor], Tensor] | None = None,
         keep: int = 256, on_alarm: Callable[[Alarm], object] | None = None, name: str = "", seed: int = 0,
     ) -> None:  # fmt: skip
-        for label, given in (("features", features), ("on_alarm", on_alarm)):
-            if given is not None and not callable(given):
-                raise TypeError(f"{label} must be a function or None; got {type(given).__name__}.")
+        checks.kind("features", features, Callable, type(None)), checks.kind("on_alarm", on_alarm, Callable, type(None))
         self.patience, self.keep = checks.integer("patience", patience), checks.integer("keep", keep, least=ENOUGH)
         self.outputs = checks.choice("outputs", outputs, OUTPUTS)
         self.features, self.on_alarm, self.name = features, on_alarm, name

@@ -24,6 +24,7 @@ STYLE = rc_params_from_file(Path(__file__).with_name("book.mplstyle"), use_defau
 COLOURS: list[str] = STYLE["axes.prop_cycle"].by_key()["color"]
 REAL, FAKE = "#9A9A9A", COLOURS[0]
 _WIDTH = STYLE["figure.figsize"][0]  # inches
+Data, Words = Mixture | Tensor | None, Sequence[str]
 
 
 def use_style() -> None:
@@ -58,9 +59,7 @@ def lines(
     return ax
 
 
-def history(
-    run: Run, columns: Sequence[str] = ("d_loss", "g_loss"), *, labels: Sequence[str] | None = None
-) -> np.ndarray:
+def history(run: Run, columns: Words = ("d_loss", "g_loss"), *, labels: Words | None = None) -> np.ndarray:
     """Draw columns of a run's history over the steps: each seed thin, their median thick; one panel a column."""
     table, columns = checks.kind("run", run, Run).history, [columns] if isinstance(columns, str) else columns
     for column in checks.kind("columns", columns, Sequence):
@@ -121,9 +120,7 @@ def heatmap(
     return ax
 
 
-def points(
-    samples: Tensor, *, real: Mixture | Tensor | None = None, titles: Sequence[str] | None = None, columns: int = 4
-) -> np.ndarray:
+def points(samples: Tensor, *, real: Data = None, titles: Words | None = None, columns: int = 4) -> np.ndarray:
     """Scatter samples ``[panels, n, 2]`` (or ``[n, 2]``), the data behind them in grey; one panel each.
 
     Example:
@@ -146,7 +143,7 @@ def points(
     return axes
 
 
-def _labels(name: str, given: Sequence[str] | None, count: int) -> Sequence[str]:
+def _labels(name: str, given: Words | None, count: int) -> Words:
     """Return the labels of so many things: empty ones where none are given, ValueError where there are too few."""
     if len(checks.kind(name, given or [""] * count, Sequence)) < count:
         raise ValueError(f"{name} must be at least {count}; got {given!r}.")
@@ -164,7 +161,7 @@ def _scatter(ax: Axes, fake: Tensor, cloud: Tensor | None) -> None:
     ax.grid(False)
 
 
-def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Sequence[str] | None = None) -> np.ndarray:
+def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Words | None = None) -> np.ndarray:
     """Show images ``[n, c, h, w]`` (or ``[panels, n, c, h, w]``) in [-1, 1], tiled; one panel for each group.
 
     One channel is drawn in grey, three as red, green and blue.
@@ -199,9 +196,7 @@ def _tiled(group: Tensor, rows: int = 4, columns: int = 4) -> Tensor:
     return tiles.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
 
 
-def film(
-    frames: Frames, *, real: Mixture | Tensor | None = None, seeds: Sequence[int] | None = None, columns: int = 6
-) -> np.ndarray:
+def film(frames: Frames, *, real: Data = None, seeds: Sequence[int] | None = None, columns: int = 6) -> np.ndarray:
     """Draw snapshots as a film strip: a row for each seed, ``columns`` moments from first to last.
 
     Points ``[T, seeds, n, 2]`` are scattered, images ``[T, seeds, n, c, h, w]`` tiled 4 x 4.
@@ -226,7 +221,7 @@ def _strip(panels: Sequence[tuple[str, Sequence[int], Tensor]], cloud: Tensor | 
     return axes
 
 
-def _cloud(real: Mixture | Tensor | None) -> Tensor | None:
+def _cloud(real: Data) -> Tensor | None:
     if isinstance(real, Mixture):
         return real.sample(1_000, torch.Generator().manual_seed(0))
     return None if real is None else checks.floats("real", real, None, 2)
@@ -235,7 +230,7 @@ def _cloud(real: Mixture | Tensor | None) -> Tensor | None:
 def scrubber(
     films: Frames | Mapping[str, Frames],
     *,
-    real: Mixture | Tensor | None = None,
+    real: Data = None,
     alt: str = "Samples over the steps of training.",
     points: int = 256,
     pause: int = 250,

@@ -14,8 +14,7 @@ class Progress:
     """Shows how far a run has come; :meth:`close` leaves one line of text in a notebook, and nothing in a terminal."""
 
     def __init__(self, total: int, label: str, *, show: bool = True) -> None:
-        self.total, self.label = total, label
-        self.last = time.perf_counter()
+        self.total, self.label, self.last = total, label, time.perf_counter()
         self.bar = self.line = None
         if show and _in_notebook():
             from IPython.display import display

@@ -243,7 +243,7 @@ class Run:
     def summary(self) -> str:
         """Return a few lines: what was trained, how fast, and how many members diverged."""
         steps = max(self.step, 1) * len(self.seeds)
-        how = f"compiled, {self.compile_seconds:.1f} s of compiling" if self.compiled else "eager"
+        how = f"compiled, {self.compile_seconds:.1f} s of compiling" if self.compiled else "not compiled"
         lines = [
             f"{len(self.seeds)} GANs x {self.step:,} steps on {self.source.describe()}",
             f"loss {self.gan.loss.name}, play {self.gan.describe()['play']}, batch {self.batch}, device {self.device}",

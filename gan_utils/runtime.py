@@ -35,8 +35,7 @@ def device(name: str | torch.device = "auto") -> torch.device:
 
 def mode() -> str:
     """Return ``"fast"`` or ``"full"``: what GAN_BOOK_MODE says, else ``full`` with a GPU and ``fast`` without."""
-    given = os.environ.get("GAN_BOOK_MODE")
-    if given:
+    if given := os.environ.get("GAN_BOOK_MODE"):
         return checks.choice("GAN_BOOK_MODE", given, MODES)
     return "full" if torch.cuda.is_available() else "fast"
 

@@ -41,8 +41,8 @@ BLOCK = 50
 #: From this many steps on, ``compile="auto"`` compiles, with small networks from four times as many: about where the time
 #: won over replaying exceeds the 20-45 s of compiling. Measured: MNIST's MLPs at 1,000 steps, the ring's at 7,000 or more.
 COMPILE_FROM = 1_500
-#: From this many steps on, ``compile="auto"`` at least replays a list of the step's operations: making it takes 1-6 s.
-REPLAY_FROM = 250
+#: From this many steps on, ``compile="auto"`` at least replays a list of the step's operations: making it costs 10-25 steps.
+REPLAY_FROM = 50
 
 Callback = Callable[[int, Run], Mapping[str, Any]]
 Event = tuple[int, Callable[[], None]]  # (every so many steps, what to do then)
@@ -106,7 +106,7 @@ def fit(
         device: ``"auto"`` (CUDA if there is one, else the CPU) or a device.
         compile: True; False, which runs the networks' Python at every step; ``"replay"``, which lists a step's operations
             once and replays them, to the same bits as False; or ``"auto"``, which compiles runs of at least 1,500 steps
-            (6,000 if D has at most 131,072 weights), and replays from 250 on. Without a working C++ compiler the run goes
+            (6,000 if D has at most 131,072 weights), and replays from 50 on. Without a working C++ compiler the run goes
             on eagerly, and the summary says so.
         log_every: steps between rows of the history; about 500 rows a seed by default, or as before in a resumed run.
         callbacks: functions ``(step, run) -> {name: number or tensor [seeds]}``; the values become history columns. One
@@ -177,8 +177,12 @@ def fit(
     events = [
         *_frame_events(run, steps, frames, frame_size),
         *_callback_events(run, steps, callbacks, callback_every),
-        *_checkpoint_events(run, steps, checkpoint, checkpoint_every),
     ]
+    if checkpoint is not None:
+        every = (
+            max(1, steps // 10) if checkpoint_every is None else checks.integer("checkpoint_every", checkpoint_every)
+        )
+        events.append((every, partial(_save, run, checkpoint)))
     replay = compile == "replay" or (compile == "auto" and steps - run.step >= REPLAY_FROM)
     _train(Advance(run, replay=replay), steps, events, progress)
     if checkpoint is not None and run.step < steps:  # interrupted
@@ -327,14 +331,6 @@ def _callback_events(run: Run, steps: int, callbacks: Sequence[Callback], every:
     return [(max(1, steps // 20) if every is None else checks.integer("callback_every", every), measure)]
 
 
-def _checkpoint_events(run: Run, steps: int, path: str | Path | None, every: int | None) -> list[Event]:
-    if path is None:
-        return []
-
-    every = max(1, steps // 10) if every is None else checks.integer("checkpoint_every", every)
-    return [(every, partial(_save, run, path))]
-
-
 def _save(run: Run, path: str | Path) -> None:
     try:
         run.save(path)
@@ -457,12 +453,13 @@ class Advance:
         A network that counts its calls in Python, say, cannot be listed: its next step would differ, and it runs as it is.
         """
         old, new = (tree_map(torch.clone, state) for _ in range(2))
+        other = tree_map(lambda t: t.roll(1) if t.is_floating_point() else t + 1, now)  # on which nothing may be frozen
         try:
-            replay = torch.no_grad()(listed(self.eager, new, now))
-            replay(new, now)
+            replay = listed(self.eager, new, now)
+            replay(new, other)
         except Exception:  # if the recipe is at fault, running it eagerly will show the traceback
             return self.eager
-        self.eager(old, now)
+        self.eager(old, other)
         same = tree_map(partial(torch.allclose, rtol=0, atol=0, equal_nan=True), old, new)
         return replay if all(tree_leaves(same)) else self.eager
 

@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 from torch.func import jacrev
-from torch.fx.experimental.proxy_tensor import make_fx
 
 import gan_utils as gu
 
@@ -36,7 +35,7 @@ def update(gan, w):
 def path(gan, start=(1.0, -1.0), steps=STEPS):
     state = place(gan, torch.tensor(start, dtype=torch.float64))
     points = []
-    move = make_fx(lambda state: gu.step(gan, state, BATCH)[0])(state)  # the step's operations, without its Python
+    move = gu.listed(lambda state: gu.step(gan, state, BATCH)[0], state)  # the step without its Python
     for _ in range(steps):
         points.append([state.G.params["theta"].item(), state.D.params["psi"].item()])
         state = move(state)

@@ -470,8 +470,8 @@ def test_bad_input_is_named(given, error, says):
         ({"patience": 0}, ValueError, "patience must be at least 1; got 0"),
         ({"keep": 10}, ValueError, "keep must be at least 64; got 10"),
         ({"outputs": "logit"}, ValueError, r"outputs='logit' is not known. Did you mean 'logits'\?"),
-        ({"features": "x"}, TypeError, "features must be a function or None; got str"),
-        ({"on_alarm": 1}, TypeError, "on_alarm must be a function or None; got int"),
+        ({"features": "x"}, TypeError, "features must be a Callable or None; got str"),
+        ({"on_alarm": 1}, TypeError, "on_alarm must be a Callable or None; got int"),
     ],
 )
 def test_bad_options_are_named(options, error, says):

@@ -16,6 +16,8 @@ from gan_utils import checks
 
 __all__ = ["Mixture", "Points", "gaussians_1d", "grid", "offsets", "ring"]
 
+Each = float | Sequence[float] | Tensor  # a number for all modes, or one for each
+
 
 class Mixture:
     """A mixture of K isotropic Gaussians in d dimensions.
@@ -44,13 +46,7 @@ class Mixture:
         ([0, 1], [1.0, 2.0])
     """
 
-    def __init__(
-        self,
-        means: Tensor,
-        std: float | Sequence[float] | Tensor,
-        weights: Sequence[float] | Tensor | None = None,
-        name: str = "mixture",
-    ) -> None:
+    def __init__(self, means: Tensor, std: Each, weights: Each | None = None, name: str = "mixture") -> None:
         self.means = checks.finite("means", checks.shaped("means", means, None, None)).float()
         self.modes, dim = self.means.shape
         self.std = self._per_mode("std", std)
@@ -59,7 +55,7 @@ class Mixture:
         self.shape = (dim,)
         self.name = name
 
-    def _per_mode(self, name: str, given: float | Sequence[float] | Tensor) -> Tensor:
+    def _per_mode(self, name: str, given: Each) -> Tensor:
         values = checks.numbers(name, given)
         if values.ndim > 1 or values.numel() not in (1, self.modes):
             raise ValueError(f"{name} must be one number or {self.modes} numbers; got shape {list(values.shape)}.")
@@ -157,9 +153,7 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Mixture:
     return Mixture(torch.cartesian_prod(ticks, ticks).reshape(-1, 2), checks.number("std", std, above=0), name="grid")
 
 
-def gaussians_1d(
-    means: Sequence[float] = (-2.0, 2.0), std: float | Sequence[float] = 0.5, weights: Sequence[float] | None = None
-) -> Mixture:
+def gaussians_1d(means: Sequence[float] = (-2.0, 2.0), std: Each = 0.5, weights: Each | None = None) -> Mixture:
     """A mixture on the line, ``shape = (1,)``."""
     return Mixture(checks.numbers("means", means).reshape(-1, 1), std, weights, name="gaussians_1d")
 
