@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import bdtr
 from torch import Tensor
 
 from gan_utils import checks, plots, runtime
@@ -31,7 +30,7 @@ LEAST = 100  # with fewer samples of a kind in a split, nothing is said
 AT_ONCE = 1_000  # samples of a kind in a split, at most; twice as many of a set are looked at
 CELLS = 2**21  # distances held at a time: 16 MiB
 FEW, REGIONS = 4, 10  # with fewer modes than FEW, samples are counted in this many regions instead
-MANY = 100  # modes that are looked for, at most
+SOME, MANY = 40, 100  # modes that are looked for, at most: at first, and where none are found
 TABLE = 50  # columns of a table, at most: what has more may be an image, whose edges hardly vary
 UNLIKELY = 0.005  # a mode counts as missing where so few samples were less likely than this
 BULK = 0.5  # when more fakes than this are astray, that comes before the modes they should be in
@@ -225,7 +224,7 @@ def diagnose(
 
     Columns count by their scale: where they measure different things, standardise them first, by the data's own spread. Such
     unequal columns, real samples that repeat, and two sets on different scales are remarked upon, unless samples are too few.
-    Takes a second or two for some thousand rows of few columns, twice that where no modes are found at first; the time grows
+    Takes a second or two for some thousand rows of few columns; the time grows
     with the columns and, since copies are looked for, with the rows of ``train``. The verdict is the first problem in the
     order of :data:`QUESTIONS`, but most fakes being astray comes before the modes; further ones are in ``also``. "healthy"
     is only said where every question had an answer.
@@ -273,9 +272,9 @@ def diagnose(
     size = facts["samples a split"] = min(len(real) // 2, len(fake), AT_ONCE)
     if size < LEAST or len(train) < LEAST:
         return Diagnosis("too few samples", None, (), (), facts)
-    modes = find_modes(real, seed=seed)
-    if len(modes) == 1:  # or many more than are asked for at first, which takes as long again
-        modes = find_modes(real, most=MANY, seed=seed)
+    modes = find_modes(real, most=SOME, seed=seed)
+    if len(modes) == 1:  # or many more than are asked for at first
+        modes = find_modes(real, least=SOME + 1, most=MANY, seed=seed)
     facts["modes"] = len(modes)
     # Copies are looked for in all of the training data. A real sample's own row there does not count.
     leans = _lean(real, train, own), _lean(fake, train, 0)
@@ -350,6 +349,8 @@ class _Scale:
 
     def scores(self, x: Tensor, lean: Tensor) -> dict[str, float]:
         """Return every score of samples ``[size, d]``."""
+        from scipy.special import bdtr  # here, since importing it takes a while
+
         n, near = len(x), torch.cdist(x, self.base).amin(1)
         got = _shares(x[near <= self.edge], self.cells)
         few, many = (got * (near <= self.edge).sum()).round(), (self.share * n).round()

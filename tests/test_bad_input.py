@@ -302,7 +302,7 @@ add("losses.without_g", loss=name("hinge", "hing"))
 add("memory.replay", size=integer(3), share=UNIT)
 
 add("metrics.k_means", x=points(X), k=integer(3), seed=SEED)
-add("metrics.find_modes", x=points(X), most=integer(3), strength=UNIT, seed=SEED)
+add("metrics.find_modes", x=points(X), least=integer(2, least=2), most=integer(3), strength=UNIT, seed=SEED)
 TIED = without(points(Y, tied=True), "NaN", "Inf")
 add("metrics.nearest_centre", x=without(TIED, "no rows"), centres=without(TIED, "wrong last size", "no columns"))
 add("metrics.frechet_distance", **PAIR)

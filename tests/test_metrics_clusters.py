@@ -107,3 +107,9 @@ def test_half_precision_does_not_overflow(dtype):
     x = gu.data.ring().sample(1_000, gu.generator(0))
     half, own = x.to(dtype), x.to(dtype).float()
     torch.testing.assert_close(gu.metrics.spread(half), gu.metrics.spread(own))
+
+
+def test_modes_are_looked_for_from_least_on():
+    x = gu.data.ring(modes=5).sample(500, gu.generator(0))
+    assert len(find_modes(x, least=5)) == len(find_modes(x, most=5)) == 5
+    assert len(find_modes(x, least=6)) == len(find_modes(x, most=4)) == 1

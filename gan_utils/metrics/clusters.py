@@ -37,30 +37,30 @@ def k_means(x: Tensor, k: int, *, seed: int = 0) -> Tensor:
     return _fitted(x, k, random_state=draw)
 
 
-def find_modes(x: Tensor, *, most: int = 40, strength: float = 0.8, seed: int = 0) -> Tensor:
+def find_modes(x: Tensor, *, least: int = 2, most: int = 40, strength: float = 0.8, seed: int = 0) -> Tensor:
     """Return the centres ``[k, d]`` of the modes of ``[n, d]``; one centre, the mean, where no modes stand out.
 
     Prediction strength (Tibshirani & Walther, 2005): halve the points, find k clusters in either half, and ask how often
     two points that are together by their own half's clusters are so by the other's, in the worst cluster. Modes that are
     there are found twice; clusters that are merely drawn are not. (Ward's method draws them here; k-means refines the last.)
-    Takes the largest k <= ``most`` whose strength is at least ``strength`` (0.8 to 0.9 in the paper) in each of three
-    halvings, and whose neighbours have a valley between them. Looks at 2,000 points, and at k up to a twentieth of them.
+    Takes the largest k from ``least`` to ``most`` whose strength is at least ``strength`` (0.8 to 0.9 in the paper) in each of
+    three halvings, and whose neighbours have a valley between them. Looks at 2,000 points, and at k up to a twentieth of them.
     Classes that overlap, as MNIST's do in pixels, are not found.
 
     Example:
         >>> len(gu.metrics.find_modes(gu.data.ring(modes=5).sample(500, gu.generator(0))))
         5
     """
-    x, most = checks.rows("x", x), checks.integer("most", most)
+    x, least, most = checks.rows("x", x), checks.integer("least", least, least=2), checks.integer("most", most)
     strength = checks.number("strength", strength, least=0, most=1)
     rng = runtime.generator(seed)
     x = x.cpu()[torch.randperm(len(x), generator=rng)[:AT_ONCE]]
     flat = _principal(x)
     most = min(most, len(x) // 2 // LEAST)
-    if most < 2 or (x == x[0]).all():
+    if most < least or (x == x[0]).all():
         return x.mean(0, keepdim=True)
     splits = [_Split(flat, rng) for _ in range(SPLITS)]
-    for k in range(most, 1, -1):
+    for k in range(most, least - 1, -1):
         if all(split.strength(k) >= strength for split in splits):
             centres = _fitted(flat, k, init=splits[0].centres(0, k).numpy())
             if _apart(flat, centres):
@@ -107,8 +107,9 @@ class _Split:
 
     def centres(self, i: int, k: int) -> Tensor:
         """Return the middles of the i-th half's k clusters; of fewer, where it has fewer different points."""
-        cell = torch.from_numpy(self.cuts[i](t=k))
-        return torch.stack([self.halves[i][cell == c].mean(0) for c in range(1, int(cell.max()) + 1)])
+        cell, half = torch.from_numpy(self.cuts[i](t=k)).long() - 1, self.halves[i]
+        size = torch.bincount(cell)[:, None]
+        return half.new_zeros(len(size), half.shape[1]).index_add_(0, cell, half) / size
 
     def strength(self, k: int) -> float:
         """Return how often points that are together by their own half's clusters are so by the other's."""
