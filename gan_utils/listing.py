@@ -53,7 +53,7 @@ def listed(function: Callable, *arguments: Any) -> Callable:
 
 
 class _Recorder(TorchDispatchMode):
-    """Writes down every operation, and which tensors went in and came out. (FX's own tracer takes seven to ten times as long.)"""
+    """Writes down every operation, and which tensors went in and came out. (FX's tracer takes seven to ten times as long.)"""
 
     def __init__(self, given: Sequence[Any]) -> None:
         super().__init__()
