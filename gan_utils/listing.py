@@ -13,7 +13,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.fx import Graph, GraphModule, Node
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from gan_utils import checks
@@ -29,8 +29,9 @@ _VIEWS = _RESHAPES | _IDLE | {aten.expand.default, aten.select.int, aten.transpo
 def listed(function: Callable, *arguments: Any) -> Callable:
     """Return ``function`` as the operations that it does on tensors like these ``arguments``, trees of tensors.
 
-    What comes back is called like the function, with arguments of the same shapes, and gives the same bits sooner: for loops
-    of your own round :func:`~gan_utils.gan.step`, as ``fit(compile="replay")`` does it. The function is called once, on copies.
+    What comes back is called like the function, with arguments of the same shapes (ValueError for trees of another form; the
+    order of a dict's keys does not matter), and gives the same bits sooner: for loops of your own round
+    :func:`~gan_utils.gan.step`, as ``fit(compile="replay")`` does it. The function is called once, on copies.
     Numbers that Python works out on the way, and tensors from elsewhere, are frozen into the list.
 
     Raises:
@@ -42,14 +43,14 @@ def listed(function: Callable, *arguments: Any) -> Callable:
         >>> twice(torch.tensor([1.0, 2.0]))
         tensor([2., 4.])
     """
-    checks.kind("function", function, Callable)
     arguments = tree_map_only(Tensor, lambda t: copy.deepcopy(t.detach()), arguments)
-    with _Recorder(tree_leaves(arguments)) as recorder:
-        made, form = tree_flatten(function(*arguments))
+    leaves, taken = tree_flatten(arguments)
+    with _Recorder(leaves) as recorder:
+        made, form = tree_flatten(checks.kind("function", function, Callable)(*arguments))
     recorder.graph.output([recorder.node(x) if isinstance(x, Tensor) else x for x in made])
     _tidy(recorder.graph)
     forward = GraphModule(recorder.home, recorder.graph).forward
-    return lambda *given: tree_unflatten(forward(*tree_leaves(given)), form)
+    return lambda *given: tree_unflatten(forward(*taken.flatten_up_to(given)), form)
 
 
 class _Recorder(TorchDispatchMode):

@@ -153,3 +153,11 @@ def test_tensors_from_elsewhere_stay_and_are_seen_as_they_are_then():
 def test_what_depends_on_the_numbers_cannot_be_listed(function):
     with pytest.raises(ValueError, match="function must not depend on the numbers in a tensor; aten"):
         listed(function, TALL)
+
+
+def test_a_tree_is_taken_by_its_names_and_refused_in_another_form():
+    replay = listed(lambda d: d["a"] - d["b"], {"a": torch.ones(1), "b": torch.zeros(1)})
+    assert replay({"b": torch.tensor([2.0]), "a": torch.tensor([5.0])}) == 3
+    for other in ({"a": torch.ones(1)}, torch.ones(2), {"a": torch.ones(1), "c": torch.ones(1)}):
+        with pytest.raises(ValueError, match="mismatch"):
+            replay(other)
