@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_utils import benchmark, zoo
+from gan_utils import benchmark, checks, zoo
 from gan_utils.classifier import classifier
 from gan_utils.diagnosis import Diagnosis, diagnose
 
@@ -28,10 +28,11 @@ FEATURES: dict[str, Callable[[Tensor], Tensor] | None] = {"raw": None, "mnist": 
 
 
 def load(path: Path) -> Tensor:
-    """Return the samples in a ``.npy`` file, or the images in a folder and below it, as floats ``[n, ...]``.
+    """Return the samples in a ``.npy`` file, or the images in a folder and below it, ``[n, ...]``.
 
     Bytes, and images of all kinds, become [-1, 1]; greys and colours ``[n, h, w]``, ``[n, h, w, c]`` of bytes become
-    ``[n, c, h, w]``. Nothing pickled is read. Raises ValueError or OSError, naming the file and what is wrong with it.
+    ``[n, c, h, w]``. Other numbers stay as they are. Nothing pickled is read. Raises ValueError or OSError, naming the file
+    and what is wrong with it.
     """
     if path.is_dir():
         return _scaled(_folder(path))
@@ -44,8 +45,7 @@ def load(path: Path) -> Tensor:
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim < 2:
         form = f"{array.dtype} of shape {list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
         raise ValueError(f"{path} must hold one array [n, ...] of numbers, as numpy.save writes it; it holds {form}.")
-    whole = array.dtype.kind in "iub" and array.dtype != np.uint8
-    return _scaled(array) if array.dtype == np.uint8 else torch.from_numpy(array.astype(float) if whole else array)
+    return _scaled(array) if array.dtype == np.uint8 else checks.tensor(array)
 
 
 def _folder(path: Path) -> np.ndarray:

@@ -10,10 +10,13 @@ from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["choice", "finite", "floats", "integer", "kind", "number", "numbers", "path", "rows", "shaped"]
+__all__ = [
+    "choice", "finite", "floats", "form", "integer", "kind", "number", "numbers", "path", "rows", "shaped", "tensor",
+]  # fmt: skip
 
 
 def choice(name: str, given: object, allowed: Iterable[str]) -> str:
@@ -55,7 +58,7 @@ def number(name: str, given: object, *, least: float = -inf, most: float = inf, 
 def numbers(name: str, given: object, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return ``given``, a number or an array of them, as a tensor; TypeError for anything else."""
     try:
-        return torch.as_tensor(given, dtype=dtype)
+        return torch.as_tensor(given if isinstance(given, Tensor) else np.array(given), dtype=dtype)
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(f"{name} must be numbers, as many in each row; got {given!r}.") from None
 
@@ -74,12 +77,24 @@ def path(name: str, given: object) -> Path:
     return Path(kind(name, given, str, os.PathLike))
 
 
+def tensor(given: Any) -> Any:
+    """Return a NumPy array of numbers as a tensor, and anything else as it is, for other checks to judge."""
+    if isinstance(given, np.ndarray) and given.dtype.kind in "fiub":
+        return torch.from_numpy(np.array(given, dtype=given.dtype.newbyteorder("="), order="C"))  # torch's byte order
+    return given
+
+
+def form(given: object) -> str:
+    """Return what a message says was given: the shape and type of a tensor, or the type of what is none."""
+    return f"{list(given.shape)}, {given.dtype}" if isinstance(given, Tensor) else type(given).__name__
+
+
 def shaped(name: str, given: object, *shape: int | None) -> Tensor:
-    """Return ``given`` if it is a tensor of this shape; ``None`` stands for any size of at least one."""
+    """Return ``given`` if it is a tensor or array of this shape; ``None`` stands for any size of at least one."""
     letters = {3: "mnd", 4: "nchw", 5: "mnchw"}.get(len(shape), "nd")
     want = "[" + ", ".join(letters[i] if size is None else str(size) for i, size in enumerate(shape)) + "]"
-    if not isinstance(given, Tensor):
-        raise TypeError(f"{name} must be a tensor of shape {want}; got {type(given).__name__}.")
+    if not isinstance(given := tensor(given), Tensor):
+        raise TypeError(f"{name} must be a tensor or NumPy array of shape {want}; got {type(given).__name__}.")
     pairs = zip(shape, given.shape, strict=False)
     if given.ndim != len(shape) or not all(have > 0 and size in (None, have) for size, have in pairs):
         hint = ": flatten(1) makes rows of it" * (len(shape) == 2 < given.ndim)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -306,11 +305,8 @@ def _remarks(real: Tensor, fake: Tensor, raw: bool, table: bool) -> Iterator[str
 
 @torch.no_grad()
 def _rows(name: str, x: Any, features: Callable[[Tensor], Tensor] | None) -> Tensor:
-    if isinstance(x, np.ndarray) and x.dtype.kind in "fiub":
-        x = torch.from_numpy(np.array(x, dtype=x.dtype.newbyteorder("="), order="C"))  # torch takes no other order
-    if not isinstance(x, Tensor) or x.ndim < 2 or len(x) == 0 or x.is_complex():
-        form = f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"{name} must be one tensor or NumPy array [n, ...] of n >= 1 samples; got {form}.")
+    if not isinstance(x := checks.tensor(x), Tensor) or x.ndim < 2 or len(x) == 0 or x.is_complex():
+        raise TypeError(f"{name} must be one tensor or NumPy array [n, ...] of n >= 1 samples; got {checks.form(x)}.")
     if features is None:
         return checks.rows(name, x.flatten(1).double() if not x.is_floating_point() else x.flatten(1)).cpu()
     try:

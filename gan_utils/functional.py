@@ -20,7 +20,7 @@ from torch.func import functional_call
 
 __all__ = ["Functional", "Seeded", "SeededDropout", "random_bits"]
 
-Tensors = dict[str, Tensor]
+Tensors, Key = dict[str, Tensor], Tensor | int
 _KEY = "_key"
 _AGE = "_age"
 _GOLDEN = 0x9E3779B1  # 2^32 / golden ratio: spreads consecutive numbers over 32 bits
@@ -229,14 +229,7 @@ class Functional:
         return module.eval()
 
     def __call__(
-        self,
-        params: Tensors,
-        buffers: Tensors,
-        x: Tensor,
-        key: Tensor | int = 0,
-        *,
-        training: bool = True,
-        **more: bool,
+        self, params: Tensors, buffers: Tensors, x: Tensor, key: Key = 0, *, training: bool = True, **more: bool
     ) -> tuple[Tensor, Tensors]:
         """Return ``(output, buffers after the pass)``; nothing that was passed in is changed.
 
@@ -247,16 +240,16 @@ class Functional:
         output = functional_call(module, tensors, (x,), more)  # writes buffers that the module reassigned to `tensors`
         return output, {name: tensors[name] for name in buffers}
 
-    def features(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int = 0) -> Tensor:
+    def features(self, params: Tensors, buffers: Tensors, x: Tensor, key: Key = 0) -> Tensor:
         """Return what enters the last layer of weights, the one that was added last: ``[B, *shape] -> [B, F]``."""
         functional_call(self._watched, self._tensors(params, buffers, x, key), (x,))
         return self._seen.pop().flatten(1)
 
-    def encode(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int = 0) -> Tensor:
+    def encode(self, params: Tensors, buffers: Tensors, x: Tensor, key: Key = 0) -> Tensor:
         """Return what the encoder beside a generator says of samples: ``[B, *shape] -> [B, *]``."""
         return self(params, buffers, x, key, encode=True)[0]
 
-    def _tensors(self, params: Tensors, buffers: Tensors, x: Tensor, key: Tensor | int) -> Tensors:
+    def _tensors(self, params: Tensors, buffers: Tensors, x: Tensor, key: Key) -> Tensors:
         for part in self._seeded:
             part.calls = 0
         return params | _copies(buffers) | {name: torch.as_tensor(key, device=x.device) for name in self._keys}

@@ -334,18 +334,16 @@ def watch(monitors: Sequence[CollapseMonitor], n: int = 256) -> Callable[[int, A
 
 
 def _samples(name: str, x: object) -> Tensor:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        form = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"{name} must be a tensor of floats [n, *shape]; got {form}.")
+    if not isinstance(x := checks.tensor(x), Tensor) or not x.is_floating_point():
+        raise TypeError(f"{name} must be a tensor of floats [n, *shape]; got {checks.form(x)}.")
     if x.ndim < 2 or len(x) < 8 or x.numel() == 0:
         raise ValueError(f"{name} must hold at least 8 samples, [n, *shape]; got shape {list(x.shape)}.")
     return x.detach()
 
 
 def _outputs(name: str, x: object, kind: str = "scores") -> Tensor:
-    if not isinstance(x, Tensor) or x.ndim == 0 or x.numel() == 0:
-        form = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"{name} must be a tensor of D's outputs, [n] or [n, ...]; got {form}.")
+    if not isinstance(x := checks.tensor(x), Tensor) or x.ndim == 0 or x.numel() == 0:
+        raise ValueError(f"{name} must be a tensor of D's outputs, [n] or [n, ...]; got {checks.form(x)}.")
     if kind == "logits" and ends_in_sigmoid(x):
         raise ValueError(f"{name} comes out of a sigmoid: say CollapseMonitor(outputs='probabilities').")
     if kind == "probabilities" and (x.min() < 0 or x.max() > 1):

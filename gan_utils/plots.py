@@ -39,6 +39,11 @@ def _panels(rows: int, columns: int, aspect: float = 1.0) -> np.ndarray:
     return axes
 
 
+def _drawn(name: str, given: object, *shape: int | None) -> Tensor:
+    """Return numbers of this shape as matplotlib takes them: float64, on the CPU, without gradients."""
+    return checks.shaped(name, checks.numbers(name, given, torch.float64), *shape).detach().cpu()
+
+
 def lines(
     x: Sequence[float] | Tensor,
     curves: Mapping[str, Sequence[float] | Tensor],
@@ -50,10 +55,9 @@ def lines(
     """Draw named curves ``{label: y [n]}`` over common ``x [n]``, with a legend."""
     with plt.rc_context(STYLE):
         ax = ax or plt.subplots()[1]
-        x = checks.shaped("x", checks.numbers("x", np.asarray(x).copy(), torch.float64), None)
+        x = _drawn("x", x, None)
         for label, y in checks.kind("curves", curves, Mapping).items():
-            y = checks.numbers(f"curves[{label!r}]", np.asarray(y).copy(), torch.float64)
-            ax.plot(x, checks.shaped(f"curves[{label!r}]", y, len(x)), label=label)
+            ax.plot(x, _drawn(f"curves[{label!r}]", y, len(x)), label=label)
         ax.set(xlabel=xlabel, ylabel=ylabel)
         ax.legend()
     return ax
@@ -100,7 +104,7 @@ def heatmap(
         >>> [text.get_text() for text in ax.texts]
         ['0%', '50%', '50%', '100%']
     """
-    table = checks.shaped("values", checks.numbers("values", values, torch.float64), None, None)
+    table = _drawn("values", values, None, None)
     for name, labels, count in zip(("rows", "columns"), (rows, columns), table.shape, strict=True):
         if len(checks.kind(name, labels, Sized)) != count:
             raise ValueError(f"{name} must have a label for each of the {count} {name} of values; got {len(labels)}.")
@@ -131,7 +135,7 @@ def points(samples: Tensor, *, real: Data = None, titles: Words | None = None, c
         ((1, 2), 'folded')
     """
     samples = samples[None] if getattr(samples, "ndim", 0) == 2 else samples
-    count = len(checks.floats("samples", samples, None, None, 2))
+    count = len(samples := checks.floats("samples", samples, None, None, 2).detach().cpu())
     columns, titles = min(checks.integer("columns", columns), count), _labels("titles", titles, count)
     axes = _panels(-(-count // columns), columns)
     cloud = _cloud(real)
@@ -224,7 +228,7 @@ def _strip(panels: Sequence[tuple[str, Sequence[int], Tensor]], cloud: Tensor | 
 def _cloud(real: Data) -> Tensor | None:
     if isinstance(real, Mixture):
         return real.sample(1_000, torch.Generator().manual_seed(0))
-    return None if real is None else checks.floats("real", real, None, 2)
+    return None if real is None else checks.floats("real", real, None, 2).detach().cpu()
 
 
 def scrubber(

@@ -31,8 +31,7 @@ class Progress:
         now = time.perf_counter()
         if self.line is not None and now - self.last > 0.5:
             self.last = now
-            width = 30 * done // self.total
-            bar = "█" * width + "·" * (30 - width)
+            bar = ("█" * (30 * done // self.total)).ljust(30, "·")
             self.line.update({"text/plain": f"{self.label} {bar} {done:,}/{self.total:,}"}, raw=True)
 
     def close(self, text: str) -> None:
@@ -44,8 +43,5 @@ class Progress:
 
 
 def _in_notebook() -> bool:
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")
+    ipython = sys.modules.get("IPython")  # a notebook has imported it
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")

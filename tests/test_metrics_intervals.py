@@ -149,9 +149,9 @@ OK = torch.rand(9, 2)
 @pytest.mark.parametrize(
     "call, error, words",
     [
-        (lambda: bootstrap(mean), ValueError, r"samples must be tensors of at least 2 rows; got \[\]"),
-        (lambda: bootstrap(mean, OK, OK[:1]), ValueError, r"samples must be .* got \[\[9, 2\], \[1, 2\]\]"),
-        (lambda: bootstrap(mean, [1.0, 2.0]), ValueError, r"samples must be .* got \['list'\]"),
+        (lambda: bootstrap(mean), ValueError, "samples must be tensors or arrays of at least 2 rows; got none"),
+        (lambda: bootstrap(mean, OK, OK[:1]), ValueError, r"samples must be .* got \[9, 2\], .*, \[1, 2\]"),
+        (lambda: bootstrap(mean, [1.0, 2.0]), ValueError, "samples must be .* got list"),
         (lambda: bootstrap(mean, torch.tensor(1.0)), ValueError, "samples must be tensors"),
         (lambda: bootstrap(mean, OK, repeats=1), ValueError, "repeats must be at least 2; got 1"),
         (lambda: bootstrap(mean, OK, level=1.5), ValueError, "level must be a finite number above 0, at most 1"),
@@ -159,7 +159,7 @@ OK = torch.rand(9, 2)
         (
             lambda: real_against_real(frechet_distance, OK[:3]),
             ValueError,
-            r"real must be .* at least 4 rows; got \[\[3, 2\]\]",
+            r"real must be .* at least 4 rows; got \[3, 2\]",
         ),
         (lambda: real_against_real(frechet_distance, OK, repeats=0), ValueError, "repeats must be at least 1"),
         (lambda: real_against_real(frechet_distance, None), ValueError, "real must be tensors"),
@@ -169,7 +169,11 @@ OK = torch.rand(9, 2)
             ValueError,
             r"measured\['a'\] must have shape \[n\]; got \[9, 2\]",
         ),
-        (lambda: report({"a": OK[:, 0]}, {"a": 0.5}), TypeError, r"perfect\['a'\] must be a tensor of shape \[n\]"),
+        (
+            lambda: report({"a": OK[:, 0]}, {"a": 0.5}),
+            TypeError,
+            r"perfect\['a'\] must be .* of shape \[n\]; got float",
+        ),
         (
             lambda: report({"a": OK[:, 0]}, {"a": OK[:, 0]}, level=0),
             ValueError,

@@ -162,7 +162,7 @@ def test_input_is_not_changed_and_needs_no_gradient():
         (lambda: mode_coverage(torch.zeros(4, 3), RING), ValueError, r"samples must have shape \[n, 2\]; got \[4, 3\]"),
         (lambda: mode_coverage(torch.zeros(0, 2), RING), ValueError, "samples must have shape"),
         (lambda: mode_coverage(torch.zeros(2), RING), ValueError, "samples must have shape"),
-        (lambda: mode_coverage([[0.0, 1.0]], RING), TypeError, "samples must be a tensor of shape"),
+        (lambda: mode_coverage([[0.0, 1.0]], RING), TypeError, "samples must be a tensor or NumPy array of shape"),
         (
             lambda: mode_coverage(torch.zeros(4, 2), RING, within=0),
             ValueError,
@@ -175,9 +175,9 @@ def test_input_is_not_changed_and_needs_no_gradient():
         (
             lambda: label_coverage(torch.zeros(3), 8),
             TypeError,
-            "labels must be a tensor of integers; got torch.float32",
+            r"labels must be .* of integers; got \[3\], torch.float32",
         ),
-        (lambda: label_coverage([1], 8), TypeError, "labels must be a tensor of integers; got list"),
+        (lambda: label_coverage([1], 8), TypeError, "labels must be a tensor or NumPy array of integers; got list"),
         (lambda: label_coverage(torch.tensor([0]), 0), ValueError, "modes must be at least 1"),
         (lambda: stacked_labels(torch.zeros(2, 1, 28, 28)), ValueError, r"images must have shape \[n, 3, 28, 28\]"),
         (lambda: stacked_labels(torch.full((1, 3, 28, 28), torch.nan)), ValueError, "NaN or Inf"),

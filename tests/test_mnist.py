@@ -163,7 +163,7 @@ def test_to_returns_a_new_source_of_the_same_kind():
             r"images must have shape .*got \[5, 28, 28\]",
         ),
         (lambda: Images(torch.zeros(0, 1, 28, 28, dtype=torch.uint8)), ValueError, r"images must have shape"),
-        (lambda: Images(np.zeros((5, 1, 28, 28))), TypeError, "images must be a tensor"),
+        (lambda: Images(np.zeros((5, 1, 28, 28)).tolist()), TypeError, "images must be a tensor"),
         (lambda: Images(tiny().images, torch.arange(3)), ValueError, r"labels must have shape \[12\]; got \[3\]"),
         (lambda: Images(tiny().images, torch.rand(12)), TypeError, "labels must be whole numbers"),
         (lambda: Images(tiny().images).labelled(3, runtime.generator(0)), ValueError, "has no labels"),

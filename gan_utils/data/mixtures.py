@@ -98,13 +98,14 @@ def _rounded(values: Tensor) -> str:
 
 
 class Points:
-    """A fixed set of points ``[N, *shape]``, drawn from with replacement. Raises ValueError for NaN, Inf or no points,
-    TypeError for bytes, whose scale is hardly meant."""
+    """A fixed set of points ``[N, *shape]``, a tensor or array, drawn from with replacement.
+
+    Raises ValueError for NaN, Inf or no points, TypeError for bytes, whose scale is hardly meant.
+    """
 
     def __init__(self, points: Tensor, name: str = "points") -> None:
-        if not isinstance(points, Tensor) or points.ndim < 2 or points.numel() == 0:
-            got = f"shape {list(points.shape)}" if isinstance(points, Tensor) else type(points).__name__
-            raise ValueError(f"points must be a tensor [N, *shape] with N >= 1; got {got}.")
+        if not isinstance(points := checks.tensor(points), Tensor) or points.ndim < 2 or points.numel() == 0:
+            raise ValueError(f"points must be a tensor [N, *shape] with N >= 1; got {checks.form(points)}.")
         if points.dtype == torch.uint8:
             raise TypeError("points hold bytes: gu.data.Images takes those of images; scale others, and call .float().")
         self.points = checks.finite("points", points).float()

@@ -1,4 +1,4 @@
-"""Measures on samples and on outcomes: pure functions, one file a family."""
+"""Measures on samples and on outcomes: pure functions, one file a family. Samples are tensors or NumPy arrays."""
 
 from gan_utils.metrics.clusters import find_modes, k_means, nearest_centre
 from gan_utils.metrics.distributions import NDB, frechet_distance, mode_width, ndb, vendi

@@ -81,7 +81,7 @@ def nearest_centre(x: Tensor, centres: Tensor) -> Tensor:
     """Return which centre of ``[k, d]`` each point of ``[n, d]`` is nearest to: int64 ``[n]``."""
     centres = checks.floats("centres", centres, None, None)
     if not isinstance(x, Tensor) or len(x):
-        checks.floats("x", x, None, centres.shape[1])
+        x = checks.floats("x", x, None, centres.shape[1])
     middle = centres.mean(0)  # far from the origin cdist would lose what sets centres apart
     return torch.cdist(x - middle, centres - middle).argmin(1)
 

@@ -33,7 +33,7 @@ def bootstrap(statistic: Measure, *samples: Tensor, repeats: int = 200, seed: in
     The rows ``[n, ...]`` of each set are drawn anew with replacement, independently of the other sets. Good for means and
     shares. What looks at neighbours or pairs (prdc, birthday) or is biased by few rows (frechet_distance) is misled by the
     duplicates: use :func:`real_against_real`. Where the statistic is ever NaN, so is the interval. ValueError or TypeError
-    for no samples, fewer than two rows, or bad numbers.
+    for no samples, fewer than two rows, or bad numbers. (NumPy arrays reach the statistic as tensors.)
 
     Example:
         How well do a hundred samples, of which half are good, determine the share of good ones?
@@ -44,7 +44,8 @@ def bootstrap(statistic: Measure, *samples: Tensor, repeats: int = 200, seed: in
         (0.5, True, True)
     """
     level = checks.number("level", level, above=0, most=1)
-    value, draws = float(checks.kind("statistic", statistic, Callable)(*_several("samples", samples, 2))), []
+    samples = _several("samples", samples, 2)
+    value, draws = float(checks.kind("statistic", statistic, Callable)(*samples)), []
     for i in range(checks.integer("repeats", repeats, least=2)):
         rng = runtime.generator(seed, i)
         drawn = (x[torch.randint(len(x), (len(x),), generator=rng).to(x.device)] for x in samples)
@@ -66,7 +67,8 @@ def real_against_real(metric: Measure, real: Tensor, *, repeats: int = 20, seed:
         >>> gu.metrics.real_against_real(gu.metrics.frechet_distance, real).low > 0
         True
     """
-    half, scores = len(_several("real", (real,), 4)[0]) // 2, []
+    (real,) = _several("real", (real,), 4)
+    half, scores = len(real) // 2, []
     checks.kind("metric", metric, Callable)
     for i in range(checks.integer("repeats", repeats)):
         order = torch.randperm(len(real), generator=runtime.generator(seed, i)).to(real.device)
@@ -86,7 +88,7 @@ def report(measured: Mapping[str, Tensor], perfect: Mapping[str, Tensor], *, lev
     samplers and their middle ``level``, ``perfect_low`` to ``perfect_high``; how many seeds lie ``inside`` that range (its
     ends included), of how many ``seeds``; and how many are ``valued``. A seed whose value is NaN is not: it counts as
     outside, and is left out of the mean, which then flatters. Below two values there is no interval (NaN). ValueError or
-    TypeError for other names on the two sides, or what is no tensor ``[n]``.
+    TypeError for other names on the two sides, or what is no tensor or array ``[n]``.
     """
     if set(checks.kind("measured", measured, Mapping)) != set(checks.kind("perfect", perfect, Mapping)):
         raise ValueError(f"perfect must hold the measures of measured, {list(measured)}; got {list(perfect)}.")
@@ -94,7 +96,7 @@ def report(measured: Mapping[str, Tensor], perfect: Mapping[str, Tensor], *, lev
     for name in measured:
         seeds = checks.shaped(f"measured[{name!r}]", measured[name], None).double()
         ideal = checks.shaped(f"perfect[{name!r}]", perfect[name], None).double()
-        middle, low, high = np.quantile(ideal, [0.5, tail, 1 - tail])
+        middle, low, high = np.quantile(ideal.cpu(), [0.5, tail, 1 - tail])
         known = seeds[~seeds.isnan()]
         mean = Interval(float(known.mean()), np.nan, np.nan)
         mean = bootstrap(torch.mean, known, repeats=2_000, level=level) if len(known) > 1 else mean
@@ -105,10 +107,11 @@ def report(measured: Mapping[str, Tensor], perfect: Mapping[str, Tensor], *, lev
 
 
 def _several(name: str, samples: tuple[Tensor, ...], least: int) -> tuple[Tensor, ...]:
+    samples = tuple(map(checks.tensor, samples))
     if samples and all(isinstance(x, Tensor) and x.ndim > 0 and len(x) >= least for x in samples):
         return samples
-    given = [list(x.shape) if isinstance(x, Tensor) else type(x).__name__ for x in samples]
-    raise ValueError(f"{name} must be tensors of at least {least} rows; got {given}.")
+    given = ", ".join(map(checks.form, samples)) or "none"
+    raise ValueError(f"{name} must be tensors or arrays of at least {least} rows; got {given}.")
 
 
 def wilson(k: int, n: int, z: float = 1.96) -> tuple[float, float]:

@@ -46,6 +46,7 @@ def mode_coverage(samples: Tensor, mixture: Mixture, *, within: float = 3.0, lea
         >>> round(found.reverse_kl.item(), 4)
         0.824
     """
+    samples = checks.tensor(samples)
     batch = samples.flatten(0, -2) if isinstance(samples, Tensor) and samples.ndim > 2 else samples
     x = checks.shaped("samples", batch, None, *checks.kind("mixture", mixture, Mixture).shape).detach()
     mode, distance = mixture.nearest(x.to(torch.promote_types(x.dtype, torch.float32)))
@@ -65,9 +66,9 @@ def label_coverage(labels: Tensor, modes: int, *, least: int = 1) -> Coverage:
         >>> found.counts.tolist(), found.modes.item(), round(found.good.item(), 3)
         ([3, 1, 0], 2, 0.8)
     """
-    modes = checks.integer("modes", modes)
+    modes, labels = checks.integer("modes", modes), checks.tensor(labels)
     if not isinstance(labels, Tensor) or labels.dtype.is_floating_point or labels.dtype.is_complex:
-        raise TypeError(f"labels must be a tensor of integers; got {getattr(labels, 'dtype', type(labels).__name__)}.")
+        raise TypeError(f"labels must be a tensor or NumPy array of integers; got {checks.form(labels)}.")
     if labels.numel() == 0 or labels.ndim == 0 or labels.max() >= modes:
         most = f" up to {int(labels.max())}" if labels.numel() else ""
         raise ValueError(f"labels must be [*members, n], below modes = {modes}; got {list(labels.shape)}{most}.")
@@ -82,7 +83,7 @@ def stacked_labels(images: Tensor, *, reject: bool = False) -> Tensor:
     :func:`label_coverage`. Errors as those of the classifier.
     """
     channels = checks.shaped("images", images, None, 3, 28, 28).flatten(0, 1)[:, None]
-    said = classifier(images.device).predict(channels)
+    said = classifier(channels.device).predict(channels)
     label = (said.digit.view(-1, 3) * torch.tensor([100, 10, 1], device=said.digit.device)).sum(1)
     return torch.where(said.is_digit.view(-1, 3).all(1), label, -1) if reject else label
 

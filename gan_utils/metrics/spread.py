@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gan_utils import checks
+
 __all__ = ["spread"]
 
 
@@ -22,9 +24,9 @@ def spread(x: Tensor) -> Tensor:
         >>> gu.metrics.spread(torch.ones(20, 2)).item()
         0.0
     """
+    x = checks.tensor(x)
     if not isinstance(x, Tensor) or x.ndim < 2 or x.shape[-2] < 2 or x.numel() == 0 or not x.is_floating_point():
-        form = f"{list(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"x must be floats [..., n, d] with n >= 2; got {form}. Images: x.flatten(-3).")
+        raise ValueError(f"x must be floats [..., n, d] with n >= 2; got {checks.form(x)}. Images: x.flatten(-3).")
     x = x.to(torch.promote_types(x.dtype, torch.float32))  # sums of half precision soon overflow
     n, x = x.shape[-2], x - x.flatten(0, -2).mean(0)  # far from the origin cdist would lose what sets samples apart
     return torch.cdist(x, x).sum(dim=(-2, -1)) / (n * (n - 1))
