@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 RECORDS := $(sort $(wildcard tests/test_recorded*.py)) tests/test_benchmarks_run.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test test-unit test-records test-notebooks test-book test-seeds lint lock clean distclean
+.PHONY: help setup book serve test test-unit test-records test-notebooks test-book test-seeds test-device lint lock clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ serve: ## Show the built book on http://127.0.0.1:8000 (PORT=... for another por
 	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl+C stops)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
 
-test: lint test-unit test-records test-notebooks test-book ## All that follows, but for test-seeds
+test: lint test-unit test-records test-notebooks test-book ## All that follows, but for test-seeds and test-device
 
 test-unit: $(READY) ## Tests of the package, of its examples and of the notebooks' form
 	$(PYTEST) -n 2 $(addprefix --ignore=,$(RECORDS) tests/test_colab.py tests/test_book.py)
@@ -51,6 +51,9 @@ test-seeds: $(READY) ## Execute every notebook with all seeds shifted (SHIFT=700
 
 test-book: book ## Build the book, then look at every page in a headless browser (needs Chromium)
 	$(PYTEST) -n 2 tests/test_book.py
+
+test-device: $(READY) ## Execute every notebook on a pretend GPU (needs a C++ compiler): does anything mix devices?
+	GAN_BOOK_PRETEND_GPU=1 GAN_BOOK_MODE=fast $(PYTEST) --nbval-lax -n 2 --dist loadfile tests/test_on_device.py book
 
 lint: $(READY) ## Style of the code; notebooks without outputs
 	$(BIN)/ruff check .

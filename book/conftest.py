@@ -24,26 +24,28 @@ ROOT = book_build.ROOT
 collect_ignore = ["conftest.py"]
 # Kernels inherit it: notebooks are tested as they are built.
 os.environ.setdefault(*book_build.ONE_THREAD)
-SHIFTED = "GAN_BOOK_SHIFT" in os.environ
+STARTUP = {"GAN_BOOK_SHIFT": "other_seeds.py", "GAN_BOOK_PRETEND_GPU": "pretend_gpu.py"}
+ASKED = [ROOT / "scripts" / script for name, script in STARTUP.items() if name in os.environ]
 ran = pytest.StashKey[dict[int, list[nbformat.NotebookNode]]]()
 begun = pytest.StashKey[tuple[float, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let kernels begin with ``scripts/other_seeds.py`` where GAN_BOOK_SHIFT asks for other seeds."""
-    if SHIFTED:
-        home = Path(tempfile.mkdtemp(prefix="other-seeds-"))
+    """Let kernels begin with the scripts that the environment asks for: other seeds, a pretend GPU."""
+    if ASKED:
+        home = Path(tempfile.mkdtemp(prefix="startup-"))
         config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
         startup = home / "profile_default" / "startup"
         startup.mkdir(parents=True)
-        shutil.copy(ROOT / "scripts" / "other_seeds.py", startup)
+        for script in ASKED:
+            (startup / script.name).symlink_to(script)
         os.environ["IPYTHONDIR"] = str(home)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Keep what each cell of a notebook shows; after the last one, leave the run for the build."""
-    if not isinstance(item, IPyNbCell) or SHIFTED:  # runs with other seeds are not what the book shows
+    if not isinstance(item, IPyNbCell) or ASKED:  # such runs are not what the book shows
         return (yield)
     notebook, messages = item.parent, []
     if begun not in notebook.stash:

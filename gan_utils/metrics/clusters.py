@@ -54,19 +54,19 @@ def find_modes(x: Tensor, *, least: int = 2, most: int = 40, strength: float = 0
     x, least, most = checks.rows("x", x), checks.integer("least", least, least=2), checks.integer("most", most)
     strength = checks.number("strength", strength, least=0, most=1)
     rng = runtime.generator(seed)
-    x = x.cpu()[torch.randperm(len(x), generator=rng)[:AT_ONCE]]
+    where, x = x.device, x.cpu()[torch.randperm(len(x), generator=rng)[:AT_ONCE]]
     flat = _principal(x)
     most = min(most, len(x) // 2 // LEAST)
     if most < least or (x == x[0]).all():
-        return x.mean(0, keepdim=True)
+        return x.mean(0, keepdim=True).to(where)
     splits = [_Split(flat, rng) for _ in range(SPLITS)]
     for k in range(most, least - 1, -1):
         if all(split.strength(k) >= strength for split in splits):
             centres = _fitted(flat, k, init=splits[0].centres(0, k).numpy())
             if _apart(flat, centres):
                 cell = nearest_centre(flat, centres)
-                return torch.stack([x[cell == c].mean(0) for c in range(k)])
-    return x.mean(0, keepdim=True)
+                return torch.stack([x[cell == c].mean(0) for c in range(k)]).to(where)
+    return x.mean(0, keepdim=True).to(where)
 
 
 def _principal(x: Tensor) -> Tensor:
