@@ -14,7 +14,7 @@ import gan_utils as gu
 
 SHIFT = int(os.environ["GAN_BOOK_SHIFT"])
 DEALS = {
-    (9,),  # which images are chapter 9's real ones: a stray among them, of which the page warns, would be another page
+    (9,),  # which images are chapter 9's real ones: the page describes these
     (42,),  # which images the recorded runs of chapter 11 were given
 }
 
