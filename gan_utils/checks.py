@@ -90,11 +90,11 @@ def form(given: object) -> str:
 
 
 def shaped(name: str, given: object, *shape: int | None) -> Tensor:
-    """Return ``given`` if it is a tensor or array of this shape; ``None`` stands for any size of at least one."""
+    """Return ``given`` if it is a tensor of this shape; ``None`` stands for any size of at least one."""
     letters = {3: "mnd", 4: "nchw", 5: "mnchw"}.get(len(shape), "nd")
     want = "[" + ", ".join(letters[i] if size is None else str(size) for i, size in enumerate(shape)) + "]"
-    if not isinstance(given := tensor(given), Tensor):
-        raise TypeError(f"{name} must be a tensor or NumPy array of shape {want}; got {type(given).__name__}.")
+    if not isinstance(given, Tensor):
+        raise TypeError(f"{name} must be a tensor of shape {want}; got {type(given).__name__}.")
     pairs = zip(shape, given.shape, strict=False)
     if given.ndim != len(shape) or not all(have > 0 and size in (None, have) for size, have in pairs):
         hint = ": flatten(1) makes rows of it" * (len(shape) == 2 < given.ndim)
@@ -103,8 +103,8 @@ def shaped(name: str, given: object, *shape: int | None) -> Tensor:
 
 
 def floats(name: str, given: object, *shape: int | None) -> Tensor:
-    """Return ``given`` if it is a tensor of floats of this shape; see :func:`shaped`."""
-    x = shaped(name, given, *shape)
+    """Return ``given`` if it is a tensor or array of floats of this shape, as a tensor; see :func:`shaped`."""
+    x = shaped(name, tensor(given), *shape)
     if not x.is_floating_point():
         raise TypeError(f"{name} must hold floats; got {x.dtype}.")
     return x

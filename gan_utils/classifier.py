@@ -87,7 +87,7 @@ def classifier(device: str | torch.device = "cpu") -> MNISTClassifier:
 
 
 def _images(x: Tensor) -> Tensor:
-    x = checks.shaped("x", x, None, 1, 28, 28)
+    x = checks.shaped("x", checks.tensor(x), None, 1, 28, 28)
     if not x.is_floating_point():
         raise TypeError(f"x must be floats in [-1, 1]; got {x.dtype}. From bytes: x.float() / 127.5 - 1.")
     low, high = (float(bound) for bound in checks.finite("x", x.detach()).aminmax())

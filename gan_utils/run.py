@@ -181,7 +181,7 @@ class Run:
         encoder gives it, as it judges real ones.
         """
         shared = getattr(x, "ndim", 0) <= 1 + len(self.source.shape)
-        x = checks.shaped("x", x, *([] if shared else [len(self.seeds)]), None, *self.source.shape)
+        x = checks.shaped("x", checks.tensor(x), *([] if shared else [len(self.seeds)]), None, *self.source.shape)
         members = []
         for i in range(len(self.seeds)):
             G, D = tree_map(lambda t, i=i: t[i], (self.state.G, self.state.D))

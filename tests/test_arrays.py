@@ -105,7 +105,7 @@ def test_the_array_is_left_alone():
 
 @pytest.mark.parametrize("array", [np.array(["a", "b"]), np.array([None, 1.0]), np.array([[1j, 2j]])], ids=str)
 def test_arrays_of_other_things_are_refused_by_name(array):
-    with pytest.raises(TypeError, match=r"real must be a tensor or NumPy array of shape \[n, d\]; got ndarray"):
+    with pytest.raises(TypeError, match=r"real must be a tensor of shape \[n, d\]; got ndarray"):
         METRICS.prdc(array, X)
 
 

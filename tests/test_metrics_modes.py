@@ -162,7 +162,7 @@ def test_input_is_not_changed_and_needs_no_gradient():
         (lambda: mode_coverage(torch.zeros(4, 3), RING), ValueError, r"samples must have shape \[n, 2\]; got \[4, 3\]"),
         (lambda: mode_coverage(torch.zeros(0, 2), RING), ValueError, "samples must have shape"),
         (lambda: mode_coverage(torch.zeros(2), RING), ValueError, "samples must have shape"),
-        (lambda: mode_coverage([[0.0, 1.0]], RING), TypeError, "samples must be a tensor or NumPy array of shape"),
+        (lambda: mode_coverage([[0.0, 1.0]], RING), TypeError, "samples must be a tensor of shape"),
         (
             lambda: mode_coverage(torch.zeros(4, 2), RING, within=0),
             ValueError,

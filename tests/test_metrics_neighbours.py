@@ -257,7 +257,7 @@ OK = normal(9, 2, 0).float()
         (lambda: prdc(BAD, OK), ValueError, r"real holds 1 NaN or Inf values, the first at index \(3, 1\)"),
         (lambda: prdc(OK, BAD), ValueError, "fake holds 1 NaN"),
         (lambda: prdc(OK.long(), OK), TypeError, "real must hold floats; got torch.int64"),
-        (lambda: prdc(OK.tolist(), OK), TypeError, "real must be a tensor or NumPy array"),
+        (lambda: prdc(OK.tolist(), OK), TypeError, "real must be a tensor"),
         (lambda: prdc(OK, OK, 0), ValueError, "k must be at least 1"),
         (lambda: prdc(OK, OK, 2.0), TypeError, "k must be a whole number"),
         (lambda: prdc(torch.ones(9, 2), OK), ValueError, "real must hold different points"),

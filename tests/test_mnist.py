@@ -198,7 +198,7 @@ def packed(seed: int, n: int) -> tuple[np.ndarray, dict[str, bytes]]:
 
 
 @pytest.fixture
-def mirror(tmp_path, monkeypatch):
+def mirror(request, tmp_path, monkeypatch):
     torchvision = pytest.importorskip("torchvision.datasets", exc_type=Exception)
     site = tmp_path / "site"
     site.mkdir()
@@ -213,6 +213,9 @@ def mirror(tmp_path, monkeypatch):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    server.daemon_threads = False  # server_close waits for them, so that no socket is open when the test ends
+    # torchvision leaves urllib's answers to failed requests open; the collector may come upon them at any time.
+    request.node.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     working = f"http://127.0.0.1:{server.server_port}/"
     monkeypatch.setattr(torchvision.MNIST, "resources", sums)
@@ -223,9 +226,7 @@ def mirror(tmp_path, monkeypatch):
     server.shutdown()
     server.server_close()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ResourceWarning
-        )  # urllib's answers to failed requests, which torchvision leaves open
+        warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 
 

@@ -47,7 +47,7 @@ class Mixture:
     """
 
     def __init__(self, means: Tensor, std: Each, weights: Each | None = None, name: str = "mixture") -> None:
-        self.means = checks.finite("means", checks.shaped("means", means, None, None)).float()
+        self.means = checks.finite("means", checks.shaped("means", checks.tensor(means), None, None)).float()
         self.modes, dim = self.means.shape
         self.std = self._per_mode("std", std)
         self.weights = self._per_mode("weights", 1.0 if weights is None else weights)

@@ -30,11 +30,11 @@ class Images:
     """
 
     def __init__(self, images: Tensor, labels: Tensor | None = None, name: str = "images", note: str = "") -> None:
-        images = checks.shaped("images", images, None, None, None, None)
+        images = checks.shaped("images", checks.tensor(images), None, None, None, None)
         if images.dtype != torch.uint8:
             raise TypeError(f"images must be uint8, with values 0 to 255; got {images.dtype}.")
         if labels is not None:
-            labels = checks.shaped("labels", labels, len(images))
+            labels = checks.shaped("labels", checks.tensor(labels), len(images))
             if labels.dtype.is_floating_point or labels.dtype in (torch.bool, torch.complex64, torch.complex128):
                 raise TypeError(f"labels must be whole numbers; got {labels.dtype}.")
             labels = labels.to(images.device, torch.int64)

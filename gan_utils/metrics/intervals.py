@@ -94,8 +94,8 @@ def report(measured: Mapping[str, Tensor], perfect: Mapping[str, Tensor], *, lev
         raise ValueError(f"perfect must hold the measures of measured, {list(measured)}; got {list(perfect)}.")
     tail, rows = (1 - checks.number("level", level, above=0, most=1)) / 2, {}
     for name in measured:
-        seeds = checks.shaped(f"measured[{name!r}]", measured[name], None).double()
-        ideal = checks.shaped(f"perfect[{name!r}]", perfect[name], None).double()
+        seeds = checks.shaped(f"measured[{name!r}]", checks.tensor(measured[name]), None).double()
+        ideal = checks.shaped(f"perfect[{name!r}]", checks.tensor(perfect[name]), None).double()
         middle, low, high = np.quantile(ideal.cpu(), [0.5, tail, 1 - tail])
         known = seeds[~seeds.isnan()]
         mean = Interval(float(known.mean()), np.nan, np.nan)

@@ -82,7 +82,7 @@ def stacked_labels(images: Tensor, *, reject: bool = False) -> Tensor:
     ``reject=True`` gives -1 where the frozen classifier says of any channel that it is no digit. For
     :func:`label_coverage`. Errors as those of the classifier.
     """
-    channels = checks.shaped("images", images, None, 3, 28, 28).flatten(0, 1)[:, None]
+    channels = checks.shaped("images", checks.tensor(images), None, 3, 28, 28).flatten(0, 1)[:, None]
     said = classifier(channels.device).predict(channels)
     label = (said.digit.view(-1, 3) * torch.tensor([100, 10, 1], device=said.digit.device)).sum(1)
     return torch.where(said.is_digit.view(-1, 3).all(1), label, -1) if reject else label
