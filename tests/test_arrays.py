@@ -96,6 +96,13 @@ def test_the_order_of_bytes_does_not_matter():
     assert METRICS.prdc(big, np.asfortranarray(Y.numpy())) == METRICS.prdc(X, Y)
 
 
+def test_arrays_are_of_double_precision_and_may_be_empty():
+    near = METRICS.nearest_centre(X, Y[:3])
+    assert torch.equal(METRICS.nearest_centre(X.double().numpy(), Y[:3]), near)
+    assert torch.equal(METRICS.nearest_centre(X, Y[:3].double().numpy()), near)
+    assert len(METRICS.nearest_centre(np.empty((0, 2)), Y[:3])) == 0
+
+
 def test_the_array_is_left_alone():
     array = X.numpy().copy()
     source = gu.data.Points(array)

@@ -79,11 +79,11 @@ def _principal(x: Tensor) -> Tensor:
 
 def nearest_centre(x: Tensor, centres: Tensor) -> Tensor:
     """Return which centre of ``[k, d]`` each point of ``[n, d]`` is nearest to: int64 ``[n]``."""
-    centres = checks.floats("centres", centres, None, None)
+    x, centres = checks.tensor(x), checks.floats("centres", centres, None, None).double()
     if not isinstance(x, Tensor) or len(x):
         x = checks.floats("x", x, None, centres.shape[1])
     middle = centres.mean(0)  # far from the origin cdist would lose what sets centres apart
-    return torch.cdist(x - middle, centres - middle).argmin(1)
+    return torch.cdist(x.double() - middle, centres - middle).argmin(1)
 
 
 def _fitted(x: Tensor, k: int, **start: Any) -> Tensor:
