@@ -55,9 +55,10 @@ test-book: book ## Build the book, then look at every page in a headless browser
 test-device: $(READY) ## Execute every notebook on a pretend GPU (needs a C++ compiler): does anything mix devices?
 	GAN_BOOK_PRETEND_GPU=1 GAN_BOOK_MODE=fast $(PYTEST) --nbval-lax -n 2 --dist loadfile tests/test_on_device.py book
 
-lint: $(READY) ## Style of the code; notebooks without outputs
+lint: $(READY) ## Style and types of the code; notebooks without outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/nbstripout --keep-id --verify book/*/*.ipynb
 
 lock: $(READY) ## Write requirements.txt anew from pyproject.toml (UPGRADE=--upgrade takes newer versions)
@@ -65,7 +66,7 @@ lock: $(READY) ## Write requirements.txt anew from pyproject.toml (UPGRADE=--upg
 	UV=$${UV:-$(BIN)/uv} scripts/lock.sh $(UPGRADE)
 
 clean: ## Remove the built book and the cache of executed notebooks
-	rm -rf _build .pytest_cache .ruff_cache
+	rm -rf _build .pytest_cache .ruff_cache .mypy_cache
 
 distclean: clean ## Remove .venv too
 	rm -rf $(VENV)

@@ -59,7 +59,7 @@ class Task:
 
 
 def _of_mixture(run: Run, n: int) -> Coverage:
-    return metrics.mode_coverage(run.sample(n), run.source)
+    return metrics.mode_coverage(run.sample(n), checks.kind("source", run.source, data.Mixture))
 
 
 def _of_images(labels: Callable[[Tensor], Tensor], modes: int, run: Run, n: int) -> Coverage:
@@ -263,7 +263,7 @@ def run(
     path = checks.path("out", f"{task}.json" if out is None else out)
     jobs = jobs if jobs == -1 else checks.integer("jobs", jobs)
     checks.kind("say", say, Callable)
-    record = read(path) if path.exists() else {"task": task, "runs": {}}
+    record: dict[str, Any] = read(path) if path.exists() else {"task": task, "runs": {}}
     if record["task"] != task:
         raise ValueError(f"out must be a record of {task!r}; {path} is one of {record['task']!r}.")
     made = provenance(command, device)

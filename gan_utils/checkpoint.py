@@ -62,8 +62,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if metadata.get("kind") != _KIND:
         raise CheckpointError(f"{path} is no checkpoint of gan_utils (kind {metadata.get('kind')!r}, not {_KIND!r}).")
     said = metadata.get("facts", "")
-    digest = _digest(tensors, said)
-    if metadata.get("sha256") != digest:
+    if metadata.get("sha256") != _digest(tensors, said):
         raise CheckpointError(f"{path} is damaged (its checksum does not match). Remove it to start afresh.")
     return tensors, json.loads(said)
 
@@ -72,5 +71,5 @@ def _digest(tensors: dict[str, Tensor], said: str) -> str:
     form = [(name, str(t.dtype), list(t.shape)) for name, t in sorted(tensors.items())]
     sha = hashlib.sha256(repr((said, form)).encode())
     for _, t in sorted(tensors.items()):
-        sha.update(t.reshape(-1).view(torch.uint8).numpy())
+        sha.update(t.reshape(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()

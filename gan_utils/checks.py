@@ -18,6 +18,8 @@ __all__ = [
     "choice", "finite", "floats", "form", "integer", "kind", "number", "numbers", "path", "rows", "shaped", "tensor",
 ]  # fmt: skip
 
+Samples = Tensor | np.ndarray  # what is measured, drawn or shown
+
 
 def choice(name: str, given: object, allowed: Iterable[str]) -> str:
     """Return ``given`` if it is one of ``allowed``; otherwise raise ValueError, with the nearest name as a suggestion."""
@@ -29,7 +31,7 @@ def choice(name: str, given: object, allowed: Iterable[str]) -> str:
     raise ValueError(f"{name}={given!r} is not known.{hint} Allowed: {', '.join(map(repr, allowed))}.")
 
 
-def integer(name: str, given: object, *, least: int = 1) -> int:
+def integer(name: str, given: Any, *, least: int = 1) -> int:
     """Return ``given`` as an int; TypeError for anything but a whole number, ValueError below ``least``."""
     try:
         if isinstance(given, bool):

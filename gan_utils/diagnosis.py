@@ -204,10 +204,10 @@ class Diagnosis:
 
 
 def diagnose(
-    real: Tensor,
-    fake: Tensor,
+    real: checks.Samples,
+    fake: checks.Samples,
     *,
-    train: Tensor | None = None,
+    train: checks.Samples | None = None,
     features: Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
 ) -> Diagnosis:
@@ -258,7 +258,7 @@ def diagnose(
     facts, raw = {name: len(x) for name, x in sets.items()}, features is None
     looked = {name: _drawn(len(sets[name]), 2 * AT_ONCE, seed) for name in ("real", "fake")}
     seen = [sets[name][rows] for name, rows in looked.items()]
-    remarks = tuple(_remarks(*seen, raw, raw and real.ndim == 2 and real.shape[1] <= TABLE))
+    remarks = tuple(_remarks(seen[0], seen[1], raw, raw and real.ndim == 2 and real.shape[1] <= TABLE))
     if raw and len({"float" in getattr(x.dtype, "name", str(x.dtype)) for x in given.values()}) > 1:
         raise TypeError("real, fake and train must all hold floats, or all whole numbers: bring them to one scale.")
     middle = sets["real"].median(0).values  # as the origin: a far one would cost the distances their precision

@@ -20,7 +20,9 @@ from torch.func import functional_call
 
 __all__ = ["Functional", "Seeded", "SeededDropout", "random_bits"]
 
-Tensors, Key = dict[str, Tensor], Tensor | int
+Tensors = dict[str, Tensor]
+Key = Tensor | int
+Network = nn.Module | Callable[[], nn.Module]
 _KEY = "_key"
 _AGE = "_age"
 _GOLDEN = 0x9E3779B1  # 2^32 / golden ratio: spreads consecutive numbers over 32 bits
@@ -48,6 +50,8 @@ class Seeded(nn.Module):
     A subclass calls :meth:`uniform` or :meth:`normal` in ``forward`` while ``self.training``. With ``aged=True`` its buffer
     ``_age`` counts the steps of training, for noise that fades.
     """
+
+    _age: Tensor
 
     def __init__(self, layer: int = 0, *, aged: bool = False) -> None:
         super().__init__()
@@ -130,8 +134,7 @@ def _reset(module: nn.Module) -> None:
     # Children first, so that a module with an initialisation of its own (DCGAN's, say) has the last word.
     for child in module.children():
         _reset(child)
-    if hasattr(module, "reset_parameters"):
-        module.reset_parameters()
+    getattr(module, "reset_parameters", lambda: None)()
 
 
 def ends_in_sigmoid(x: Tensor) -> bool:
@@ -155,12 +158,12 @@ class Functional:
         ValueError: the module has no parameters, or some that no ``reset_parameters()`` sets.
     """
 
-    def __init__(self, network: nn.Module | Callable[[], nn.Module], role: str) -> None:
+    def __init__(self, network: Network, role: str) -> None:
         self.role = role
         if not callable(network):
             raise TypeError(f"{role} must be an nn.Module or a function that builds one; got {type(network).__name__}.")
         self._fresh = isinstance(network, nn.Module)
-        self._build = partial(copy.deepcopy, network) if self._fresh else network
+        self._build: Callable = partial(copy.deepcopy, network) if self._fresh else network
         try:
             template = self._build()
         except TypeError as error:
@@ -204,7 +207,7 @@ class Functional:
         wide = [(name, own.std(), new.std()) for (name, own), new in pairs if own.ndim > 1 and own.numel() >= 256]
         if lost := [name for name, own, new in wide if own > 1.5 * new or new > 1.5 * own]:
             text = f"{self.role}'s weights are drawn anew for every seed, which gives another spread ({', '.join(lost[:3])})."
-            warnings.warn(f"{text} To keep yours, pass a function that makes them.", stacklevel=6)
+            warnings.warn(f"{text} To keep yours, pass a function that makes them.", stacklevel=5)
 
     def draw(self) -> tuple[Tensors, Tensors]:
         """Return fresh ``(params, buffers)``, drawn with torch's global generator as building the module would.

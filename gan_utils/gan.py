@@ -7,10 +7,10 @@ every tensor that training changes. ``step(gan, state, batch) -> (state, logs)``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from torch.func import grad, grad_and_value
 from torch.utils._pytree import tree_map
 
 from gan_utils import checks, losses, optim
-from gan_utils.functional import Functional, Tensors
+from gan_utils.functional import Functional, Network, Tensors
 from gan_utils.losses import Loss
 from gan_utils.memory import Replay
 from gan_utils.optim import Optimizer
@@ -70,10 +70,10 @@ class Logs(NamedTuple):
 
 
 Rule = Callable[["GAN", State, Batch], tuple[State, Logs]]
-Shown = tuple[Tensor, Tensor, Tensor, Tensors] | tuple[()]  # see _shown; empty where G has not yet been asked
+Shown = tuple[Tensor, Tensor, Tensor, Tensors]  # see _shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class GAN:
     """The recipe of a GAN; pass it to :func:`~gan_utils.training.fit`.
 
@@ -113,48 +113,46 @@ class GAN:
 
     G: Functional
     D: Functional
-    loss: Loss = losses.nonsaturating
-    penalties: tuple[Penalty, ...] = ()
-    opt_g: Optimizer = field(default_factory=optim.adam)
-    opt_d: Optimizer = field(default_factory=optim.adam)
-    d_steps: int = 1
-    play: Rule | str = "alternating"
-    ema: float = 0.0
-    latent: int | None = None
-    together: bool | None = None
-    terms: tuple[Term, ...] = ()
-    replay: Replay | None = None
-    joint: bool = False
+    loss: Loss
+    penalties: tuple[Penalty, ...]
+    opt_g: Optimizer
+    opt_d: Optimizer
+    d_steps: int
+    play: Rule
+    ema: float
+    latent: int
+    together: bool | None
+    terms: tuple[Term, ...]
+    replay: Replay | None
+    joint: bool
 
-    def __post_init__(self) -> None:
-        penalties = _values("penalties", self.penalties, Penalty, "r1(10.0) or wgan_gp()")
-        terms = _values("terms", self.terms, Term, "msgan(1.0) or feature_matching()")
-        if self.replay is not None and not isinstance(self.replay, Replay):
-            raise TypeError(f"replay must be a value such as replay(1_024) or None; got {self.replay!r}.")
-        for name in ("opt_g", "opt_d"):
-            if not isinstance(getattr(self, name), Optimizer):
-                raise TypeError(f"{name} must be an optimiser such as adam(1e-3); got {getattr(self, name)!r}.")
-        G, D = (net if isinstance(net, Functional) else Functional(net, r) for net, r in ((self.G, "G"), (self.D, "D")))
-        if self.latent is None and G.latent is None:
+    def __init__(
+        self, G: Network | Functional, D: Network | Functional, loss: Loss | str = "nonsaturating",
+        penalties: Penalty | Sequence[Penalty] = (), opt_g: Optimizer = optim.adam(), opt_d: Optimizer = optim.adam(),
+        d_steps: int = 1, play: Rule | str = "alternating", ema: float = 0.0, latent: int | None = None,
+        together: bool | None = None, terms: Term | Sequence[Term] = (), replay: Replay | None = None, joint: bool = False,
+    ) -> None:  # fmt: skip
+        penalties = _values("penalties", penalties, Penalty, "r1(10.0) or wgan_gp()")
+        terms = _values("terms", terms, Term, "msgan(1.0) or feature_matching()")
+        if replay is not None and not isinstance(replay, Replay):
+            raise TypeError(f"replay must be a value such as replay(1_024) or None; got {replay!r}.")
+        for name, opt in (("opt_g", opt_g), ("opt_d", opt_d)):
+            if not isinstance(opt, Optimizer):
+                raise TypeError(f"{name} must be an optimiser such as adam(1e-3); got {opt!r}.")
+        G, D = (net if isinstance(net, Functional) else Functional(net, role) for net, role in ((G, "G"), (D, "D")))
+        if latent is None and G.latent is None:
             raise ValueError("latent cannot be read off G (no attribute `latent`, no linear layer): pass latent=...")
-        if (self.joint or any(term.encoder for term in terms)) and not G.encodes:
-            wants = "joint=True" if self.joint else f"the term {next(t.name for t in terms if t.encoder)}"
+        if (joint or any(term.encoder for term in terms)) and not G.encodes:
+            wants = "joint=True" if joint else f"the term {next(t.name for t in terms if t.encoder)}"
             raise ValueError(f"{wants} needs a G with an encoder, such as models.WithEncoder(G, encoder).")
-        if self.play in (consensus, unrolled):
-            raise TypeError(f"play must be a rule, such as {self.play.__name__}() gives; got the function itself.")
-        fixed = {
-            "G": G,
-            "D": D,
-            "loss": losses.get(self.loss),
-            "penalties": penalties,
-            "terms": terms,
-            "d_steps": checks.integer("d_steps", self.d_steps),
-            "play": PLAYS[checks.choice("play", self.play, PLAYS)] if not callable(self.play) else self.play,
-            "ema": checks.number("ema", self.ema, least=0, most=0.999999),
-            "latent": checks.integer("latent", G.latent if self.latent is None else self.latent),
-        }
-        for name, value in fixed.items():
-            object.__setattr__(self, name, value)
+        if play in (consensus, unrolled):
+            raise TypeError("play must be a rule, such as consensus() or unrolled() gives; got the function itself.")
+        own = vars(self)  # a frozen value refuses what is set in the usual way
+        own |= {"G": G, "D": D, "loss": losses.get(loss), "penalties": penalties, "opt_g": opt_g, "opt_d": opt_d}
+        own |= {"terms": terms, "replay": replay, "joint": joint, "together": together}
+        own |= {"d_steps": checks.integer("d_steps", d_steps), "ema": checks.number("ema", ema, least=0, most=0.999999)}
+        own["latent"] = checks.integer("latent", G.latent if latent is None else latent)
+        own["play"] = play if callable(play) else PLAYS[checks.choice("play", play, PLAYS)]
 
     def init(self, seed: int) -> State:
         """Return the state before the first step: as ``torch.manual_seed(seed)``, then building G, then D, would give."""
@@ -163,8 +161,7 @@ class GAN:
             g, d = self.G.draw(), self.D.draw()
             z = torch.randn(self.replay.size, self.latent) if self.replay else None
         average = {name: value.clone() for name, value in g[0].items()} if self.ema else {}
-        made = self.G(*g, z)[0] if self.replay else None
-        memory = {"fakes": pairs(made, z) if self.joint else made} if self.replay else {}
+        memory = {} if z is None else {"fakes": pairs(self.G(*g, z)[0], z) if self.joint else self.G(*g, z)[0]}
         return State(Player(*g, self.opt_g.init(g[0])), Player(*d, self.opt_d.init(d[0])), average, memory)
 
     def describe(self) -> dict[str, str]:
@@ -234,7 +231,14 @@ def d_objective(
 
 
 def g_objective(
-    params: Tensors, gan: GAN, buffers: Tensors, D: Player, real: Tensor, z: Tensor, key: Tensor, shown: Shown = ()
+    params: Tensors,
+    gan: GAN,
+    buffers: Tensors,
+    D: Player,
+    real: Tensor,
+    z: Tensor,
+    key: Tensor,
+    shown: Shown | None = None,
 ) -> tuple[Tensor, tuple[Tensors, Tensors]]:
     """What G minimises: its loss on fakes (fresh ones, if none are given), and its terms. Few losses look at ``real``."""
     sample, fake, real, buffers = shown or _shown(gan, params, buffers, real, z, key + 4)
@@ -263,11 +267,11 @@ def _logits(out: Tensor) -> Tensor:
 class _Turn(NamedTuple):
     grads: Tensors
     loss: Tensor
-    d_real: Tensor | tuple[()] = ()  # D's mean logits; none in G's turn
-    d_fake: Tensor | tuple[()] = ()
+    d_real: Any = ()  # D's mean logits, a tensor; none in G's turn
+    d_fake: Any = ()
 
 
-def _d_turn(gan: GAN, s: State, b: Batch, i: int, shown: Shown = ()) -> tuple[State, _Turn]:
+def _d_turn(gan: GAN, s: State, b: Batch, i: int, shown: Shown | None = None) -> tuple[State, _Turn]:
     """D's gradient on its i-th batch; the state comes back with new buffers but no parameter moved."""
     key = b.key + 8 * i
     _, fake, real, g_buffers = shown or _shown(gan, s.G.params, s.G.buffers, b.x[i], b.z[i], key)
@@ -300,8 +304,8 @@ def _move(player: Player, optimizer: Optimizer, grads: Tensors) -> Player:
     return player._replace(params=params, opt=opt)
 
 
-def _train_d(gan: GAN, s: State, b: Batch, turns: Iterable[int]) -> tuple[State, _Turn | None]:
-    """D moves on these of its batches, one after the other."""
+def _train_d(gan: GAN, s: State, b: Batch, turns: Iterable[int]) -> tuple[State, Any]:
+    """D moves on these of its batches, one after the other; the last turn, if there is one, comes beside the state."""
     turn = None
     for i in turns:
         s, turn = _d_turn(gan, s, b, i)
@@ -377,7 +381,7 @@ def consensus(gamma: float = 10.0) -> Rule:
     def play(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
         s, _ = _train_d(gan, s, b, range(gan.d_steps - 1))
 
-        def half_square(g_params: Tensors, d_params: Tensors) -> tuple[Tensor, tuple[State, _Turn, _Turn]]:
+        def half_square(g_params: Tensors, d_params: Tensors) -> tuple[Any, tuple[State, _Turn, _Turn]]:
             at = s._replace(G=s.G._replace(params=g_params), D=s.D._replace(params=d_params))
             both = _both(gan, at, b)
             return sum(v.square().sum() for turn in both[1:] for v in turn.grads.values()) / 2, both

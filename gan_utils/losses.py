@@ -109,8 +109,7 @@ def smoothed(loss: str | Loss = nonsaturating, real: float = 0.9) -> Loss:
     loss, real = get(loss), checks.number("real", real, least=0, most=1)
     if loss.d is not _classify:
         raise ValueError(f"loss={loss.name!r} has no labels to smooth: D must minimise the classifier's cross-entropy.")
-    name = f"{loss.name}, smoothed(real={real:g})"
-    return Loss(name, lambda a, b: _classify(a, b) + (1 - real) * a, loss.g)
+    return Loss(f"{loss.name}, smoothed(real={real:g})", lambda a, b: _classify(a, b) + (1 - real) * a, loss.g)
 
 
 def without_g(loss: str | Loss = nonsaturating) -> Loss:

@@ -74,6 +74,7 @@ def mnist_discriminator() -> nn.Sequential:
 class _Drawn(nn.Module):
     """A network of ``layers`` that begins as DCGAN's (Radford et al., 2016): weights N(0, 0.02), no shift."""
 
+    layers: nn.Sequential
     noisy_scale = True  # BatchNorm's scale begins at N(1, 0.02) too; otherwise at 1 exactly
 
     def reset_parameters(self) -> None:
@@ -252,6 +253,7 @@ class DiracGenerator(_OneNumber):
     """The Dirac-GAN's generator (Mescheder et al., 2018): one point theta, whatever the latent; ``[B, 1] -> [B, 1]``."""
 
     latent = 1
+    theta: Tensor
 
     def __init__(self, theta: float = 1.0) -> None:
         super().__init__("theta", theta)
@@ -262,6 +264,8 @@ class DiracGenerator(_OneNumber):
 
 class DiracDiscriminator(_OneNumber):
     """The Dirac-GAN's discriminator: the line ``psi * x``; ``[B, 1] -> [B, 1]``."""
+
+    psi: Tensor
 
     def __init__(self, psi: float = 1.0) -> None:
         super().__init__("psi", psi)

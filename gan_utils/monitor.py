@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gan_utils import checks, plots, runtime
+from gan_utils.checks import Samples
 from gan_utils.functional import ends_in_sigmoid
 from gan_utils.metrics import spread
 
@@ -139,12 +140,14 @@ class CollapseMonitor:
         self.alarms: list[Alarm] = []  #: all alarms so far, in order
         self._rows: deque[dict[str, Any]] = deque(maxlen=10_000)
         self._bad, self._open = dict.fromkeys(RULES, 0), dict[str, int]()  # bad looks; places of open alarms
-        self._rng, self._means, self._shape = runtime.generator(seed), None, None
-        self._seen, self._kept = {"real": 0, "fake": 0}, {"real": [], "fake": []}
+        self._means: tuple[Tensor, Tensor] | None = None
+        self._shape: torch.Size | None = None
+        self._rng, self._seen = runtime.generator(seed), {"real": 0, "fake": 0}
+        self._kept: dict[str, list[tuple[Tensor, ...]]] = {"real": [], "fake": []}
 
     @torch.no_grad()
     def update(
-        self, step: int, *, real: Tensor, fake: Tensor, d_real: Tensor | None = None, d_fake: Tensor | None = None,
+        self, step: int, *, real: Samples, fake: Samples, d_real: Samples | None = None, d_fake: Samples | None = None,
         D: nn.Module | None = None, G: nn.Module | None = None,
     ) -> list[Alarm]:  # fmt: skip
         """Look at a batch; return the alarms that this look raised.
@@ -175,7 +178,8 @@ class CollapseMonitor:
         real, fake = real[:n], fake[:n]
         shown = {"d_real": d_real, "d_fake": d_fake}
         outputs = {name: _outputs(name, x, self.outputs) for name, x in shown.items() if x is not None}
-        row = dict.fromkeys(MEASURES, math.nan) | {"step": step, "grad_g": _grad("G", G), "grad_d": _grad("D", D)}
+        row: dict[str, Any] = dict.fromkeys(MEASURES, math.nan)
+        row |= {"step": step, "grad_g": _grad("G", G), "grad_d": _grad("D", D)}
         row["usual"] = statistics.median([r["grad_g"] for r in self._rows if r["grad_g"] < math.inf] or [row["grad_g"]])
         broken = [name for name, x in {"fake": fake, **outputs}.items() if not torch.isfinite(x).all()]
         broken += [f"the gradient of {name[-1].upper()}" for name in ("grad_g", "grad_d") if row[name] == math.inf]

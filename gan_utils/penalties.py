@@ -42,7 +42,7 @@ class Penalty:
                 it is "element" (which serves both), not looked at where it is "none".
         """
         points = self.place(real, fake, noise)
-        logits, pull = vjp(critic, points)
+        logits, pull = vjp(critic, points)  # type: ignore[misc]  # the hint counts the third thing that has_aux gives
         (slope,) = pull(torch.ones_like(logits))
         # One row per judged item: a pack of m consecutive samples has one norm, as it has one logit.
         square = slope.reshape(logits.shape[0], -1).square().sum(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,7 +25,8 @@ STYLE = rc_params_from_file(Path(__file__).with_name("book.mplstyle"), use_defau
 COLOURS: list[str] = STYLE["axes.prop_cycle"].by_key()["color"]
 REAL, FAKE = "#9A9A9A", COLOURS[0]
 _WIDTH = STYLE["figure.figsize"][0]  # inches
-Data, Words = Mixture | Tensor | None, Sequence[str]
+Data = Mixture | checks.Samples | None
+Words = Sequence[str]
 
 
 def use_style() -> None:
@@ -45,8 +47,8 @@ def _drawn(name: str, given: object, *shape: int | None) -> Tensor:
 
 
 def lines(
-    x: Sequence[float] | Tensor,
-    curves: Mapping[str, Sequence[float] | Tensor],
+    x: Sequence[float] | checks.Samples,
+    curves: Mapping[str, Sequence[float] | checks.Samples],
     *,
     xlabel: str,
     ylabel: str,
@@ -79,7 +81,7 @@ def history(run: Run, columns: Words = ("d_loss", "g_loss"), *, labels: Words | 
 
 
 def heatmap(
-    values: Sequence[Sequence[float]] | Tensor,
+    values: Sequence[Sequence[float]] | checks.Samples,
     *,
     rows: Sequence[object],
     columns: Sequence[object],
@@ -111,11 +113,10 @@ def heatmap(
     least, most = (checks.number("limits", limit) for limit in checks.kind("limits", limits, Sequence))
     with plt.rc_context(STYLE):
         ax = ax or plt.subplots()[1]
-        shown = ax.imshow(table.numpy(), cmap="cividis", vmin=least, vmax=most, aspect="auto", origin="lower")
+        ax.imshow(table.numpy(), cmap="cividis", vmin=least, vmax=most, aspect="auto", origin="lower")
         for (row, column), value in np.ndenumerate(table.numpy()):
             if np.isfinite(value):
-                dark = shown.norm(value) < 0.5  # cividis grows evenly from dark blue to yellow
-                colour = "white" if dark else "black"
+                colour = "white" if value < (least + most) / 2 else "black"  # cividis: evenly from dark blue to yellow
                 ax.text(column, row, format(value, form), ha="center", va="center", fontsize=9, color=colour)
         ax.set(xlabel=xlabel, ylabel=ylabel, xticks=range(len(columns)), yticks=range(len(rows)))
         ax.set_xticklabels([str(label) for label in columns])
@@ -124,7 +125,7 @@ def heatmap(
     return ax
 
 
-def points(samples: Tensor, *, real: Data = None, titles: Words | None = None, columns: int = 4) -> np.ndarray:
+def points(samples: checks.Samples, *, real: Data = None, titles: Words | None = None, columns: int = 4) -> np.ndarray:
     """Scatter samples ``[panels, n, 2]`` (or ``[n, 2]``), the data behind them in grey; one panel each.
 
     Example:
@@ -147,7 +148,7 @@ def points(samples: Tensor, *, real: Data = None, titles: Words | None = None, c
     return axes
 
 
-def _labels(name: str, given: Words | None, count: int) -> Words:
+def _labels(name: str, given: Any, count: int) -> Words:
     """Return the labels of so many things: empty ones where none are given, ValueError where there are too few."""
     if len(checks.kind(name, given or [""] * count, Sequence)) < count:
         raise ValueError(f"{name} must be at least {count}; got {given!r}.")
@@ -156,16 +157,16 @@ def _labels(name: str, given: Words | None, count: int) -> Words:
 
 def _scatter(ax: Axes, fake: Tensor, cloud: Tensor | None) -> None:
     if cloud is not None:
-        ax.scatter(*cloud.T, s=5, color=REAL, alpha=0.5, linewidths=0)
+        ax.scatter(cloud[:, 0], cloud[:, 1], s=5, color=REAL, alpha=0.5, linewidths=0)
         reach = 1.35 * float(cloud.abs().max())
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
-    ax.scatter(*fake.T, s=4, color=FAKE, alpha=0.5, linewidths=0)
+    ax.scatter(fake[:, 0], fake[:, 1], s=4, color=FAKE, alpha=0.5, linewidths=0)
     ax.set(xticks=[], yticks=[])
     ax.set_aspect("equal", adjustable="box" if cloud is not None else "datalim")
     ax.grid(False)
 
 
-def images(x: Tensor, *, rows: int = 4, columns: int = 12, titles: Words | None = None) -> np.ndarray:
+def images(x: checks.Samples, *, rows: int = 4, columns: int = 12, titles: Words | None = None) -> np.ndarray:
     """Show images ``[n, c, h, w]`` (or ``[panels, n, c, h, w]``) in [-1, 1], tiled; one panel for each group.
 
     One channel is drawn in grey, three as red, green and blue.
@@ -207,8 +208,8 @@ def film(frames: Frames, *, real: Data = None, seeds: Sequence[int] | None = Non
     """
     if not len(checks.kind("frames", frames, Frames).steps):
         raise ValueError("frames must hold at least one moment; got none. Ask fit for frames=40.")
-    seeds = _labels("seeds", seeds or range(frames.samples.shape[1]), frames.samples.shape[1])
-    panels = [(f"seed {seeds[i]}", frames.steps, frames.samples[:, i]) for i in range(frames.samples.shape[1])]
+    names = _labels("seeds", seeds or range(frames.samples.shape[1]), frames.samples.shape[1])
+    panels = [(f"seed {names[i]}", frames.steps, frames.samples[:, i]) for i in range(frames.samples.shape[1])]
     return _strip(panels, _cloud(real), columns)
 
 
@@ -254,8 +255,8 @@ def scrubber(
     Raises ValueError for films without moments, or with different numbers of them.
     """
     checks.integer("points", points), checks.integer("pause", pause)
-    checks.kind("alt", alt, str)
-    if isinstance(checks.kind("films", films, Frames, Mapping), Frames):
+    checks.kind("alt", alt, str), checks.kind("films", films, Frames, Mapping)
+    if isinstance(films, Frames):
         films = {f"seed {i}": Frames(films.steps, films.samples[:, i : i + 1]) for i in range(films.samples.shape[1])}
     moments = sorted({len(checks.kind("films", film, Frames).steps) for film in films.values()})
     if len(moments) != 1 or moments == [0]:

@@ -57,7 +57,9 @@ class Source(Protocol):
         (torch.Size([1000, 2]), tensor([1.]))
     """
 
-    shape: tuple[int, ...]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a sample; an attribute will do."""
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Return n samples ``[n, *shape]``, float32, drawn with the given CPU generator alone.
@@ -127,12 +129,11 @@ class Run:
         Raises:
             ValueError: ``ema=True`` for a recipe without EMA, or n below 1.
         """
-        n = checks.integer("n", n)
-        z = torch.randn(n, self.gan.latent, generator=runtime.generator(seed)).to(self.device)
+        z = torch.randn(checks.integer("n", n), self.gan.latent, generator=runtime.generator(seed))
         return self.generate(z, ema=ema)
 
     @torch.no_grad()
-    def generate(self, z: Tensor, *, ema: bool | None = None) -> Tensor:
+    def generate(self, z: checks.Samples, *, ema: bool | None = None) -> Tensor:
         """Return ``[seeds, n, *shape]`` outputs for given latents ``[n, latent]``, on the CPU, in evaluation mode."""
         z = checks.rows("z", z, dim=self.gan.latent).to(self.device, torch.float32)
         params, apply = self._g_params(ema), partial(self.gan.G, training=False)
@@ -165,8 +166,8 @@ class Run:
         if seed not in (None, *self.seeds):
             raise ValueError(f"seed must be one of {list(self.seeds)}; got {seed!r}.")
         i, (G, D) = 0 if seed is None else self.seeds.index(seed), self.state[:2]
-        parts = (self.gan.G, self._g_params(ema) | G.buffers), (self.gan.D, D.params | D.buffers)
-        return tuple(network.module({name: value[i] for name, value in has.items()}) for network, has in parts)
+        g, d = tree_map(lambda t: t[i], (self._g_params(ema) | G.buffers, D.params | D.buffers))
+        return self.gan.G.module(g), self.gan.D.module(d)
 
     def _g_params(self, ema: bool | None) -> Tensors:
         if ema and not self.gan.ema:
@@ -174,7 +175,7 @@ class Run:
         return self.state.average if (self.gan.ema if ema is None else ema) else self.state.G.params
 
     @torch.no_grad()
-    def judge(self, x: Tensor) -> Tensor:
+    def judge(self, x: checks.Samples) -> Tensor:
         """Return each member's logits ``[seeds, n]`` on given samples: ``[n, *shape]``, or its own ``[seeds, n, *shape]``.
 
         A D of packs of m gives ``[seeds, n / m]``. In a joint game D judges each sample with the code that the member's
@@ -269,7 +270,7 @@ class Run:
         tensors |= {"log_steps": torch.tensor(self.log_steps, dtype=torch.int64)}
         tensors |= {f"frame.{s:012d}": f for s, f in zip(self.frame_steps, self.frame_samples, strict=True)}
         tensors |= {f"metric.{s:012d}.{name}": v for name, at in self.metrics.items() for s, v in at.items()}
-        facts = {"step": self.step, "seconds": self.seconds, "compile_seconds": self.compile_seconds}
+        facts: dict[str, Any] = {"step": self.step, "seconds": self.seconds, "compile_seconds": self.compile_seconds}
         facts |= {"log_every": self.log_every, "compiled": self.compiled, "recipe": self.describe()}
         save_tensors(path, tensors, facts)
 
@@ -301,7 +302,7 @@ class Run:
                 self.metrics.setdefault(metric, {})[int(at)] = tensors[name]
 
 
-def _name(way: KeyPath) -> str:
+def _name(way: Any) -> str:
     """Return what a tensor of the state is called in a checkpoint, as in ``state/G/params/1.weight``."""
     return "/".join(["state", *(part.name if isinstance(part, GetAttrKey) else part.key for part in way)])
 

@@ -13,7 +13,6 @@ from gan_utils import checks
 __all__ = ["budget", "device", "generator", "mode"]
 
 T = TypeVar("T")
-MODES = ("fast", "full")
 
 
 def device(name: str | torch.device = "auto") -> torch.device:
@@ -36,7 +35,7 @@ def device(name: str | torch.device = "auto") -> torch.device:
 def mode() -> str:
     """Return ``"fast"`` or ``"full"``: what GAN_BOOK_MODE says, else ``full`` with a GPU and ``fast`` without."""
     if given := os.environ.get("GAN_BOOK_MODE"):
-        return checks.choice("GAN_BOOK_MODE", given, MODES)
+        return checks.choice("GAN_BOOK_MODE", given, ("fast", "full"))
     return "full" if torch.cuda.is_available() else "fast"
 
 

@@ -174,10 +174,7 @@ def fit(
         if frames and kept - {frame_size}:
             raise ValueError(f"frame_size must stay {kept.pop()}, that of snapshots in {checkpoint}; got {frame_size}.")
         run.compiled = run.compiled if compile == "auto" else compile not in (False, "replay")
-    events = [
-        *_frame_events(run, steps, frames, frame_size),
-        *_callback_events(run, steps, callbacks, callback_every),
-    ]
+    events = [*_frame_events(run, steps, frames, frame_size), *_callback_events(run, steps, callbacks, callback_every)]
     if checkpoint is not None:
         every = (
             max(1, steps // 10) if checkpoint_every is None else checks.integer("checkpoint_every", checkpoint_every)
@@ -387,8 +384,8 @@ class Advance:
         # Under vmap, convolutions become grouped convolutions, which are slow on a CPU; one member needs no vmap.
         convolutional = run.gan.G.convolutional or run.gan.D.convolutional
         self.together = len(run.seeds) > 1 and not (convolutional and run.device.type == "cpu")
-        self.replay, self.step = replay, None
-        self.block, self.noise = -1, None
+        self.step: Any = None
+        self.replay, self.block, self.noise = replay, -1, None
 
     @torch.no_grad()  # functions of the reader's own may hold modules, whose graph would hang on the state for ever
     def to(self, stop: int) -> None:

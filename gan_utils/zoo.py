@@ -38,17 +38,17 @@ class Networks:
     """
 
     shape: tuple[int, ...]
-    kind: str = "mlp"
-    lr: float | None = None
+    kind: str
+    lr: float
 
-    def __post_init__(self) -> None:
-        sizes = [checks.integer("shape", size) for size in checks.kind("shape", self.shape, Sequence)]
+    def __init__(self, shape: Sequence[int], kind: str = "mlp", lr: float | None = None) -> None:
+        sizes = [checks.integer("shape", size) for size in checks.kind("shape", shape, Sequence)]
         checks.integer("the length of shape", len(sizes))
-        checks.choice("networks", self.kind, ("mlp", "dcgan"))
-        if self.kind == "dcgan" and self.shape[1:] != (28, 28):
-            raise ValueError(f"networks='dcgan' takes images [channels, 28, 28]; the source has {list(self.shape)}.")
-        lr = (5e-4 if self.image else 1e-3) if self.lr is None else checks.number("lr", self.lr, above=0)
-        object.__setattr__(self, "lr", lr)
+        checks.choice("networks", kind, ("mlp", "dcgan"))
+        if kind == "dcgan" and sizes[1:] != [28, 28]:
+            raise ValueError(f"networks='dcgan' takes images [channels, 28, 28]; the source has {sizes}.")
+        lr = (5e-4 if len(sizes) == 3 else 1e-3) if lr is None else checks.number("lr", lr, above=0)
+        vars(self).update(shape=tuple(sizes), kind=kind, lr=lr)  # a frozen value refuses what is set in the usual way
 
     @property
     def image(self) -> bool:
@@ -83,7 +83,7 @@ class Networks:
         m, deep = checks.integer("m", m), self.kind == "dcgan"
         D = models.DCGANDiscriminator(channels=m * self.shape[0], norm=False) if deep else self.reader(1, m * self.size)
         if look is not None:
-            layers = D.layers if deep else D  # changed inside D, so that it is drawn as DCGAN asks
+            layers: Any = D.layers if deep else D  # changed inside D, so that it is drawn as DCGAN asks
             features = layers[-1].in_features
             layers[-1] = look(features)
             layers.append(nn.Linear(features + adds, 1))
@@ -100,7 +100,7 @@ class Networks:
 
     def gan(self, **parts: Any) -> GAN:
         """Return the plain GAN on these networks, but for the parts that are given."""
-        plain = {"G": self.generator, "D": self.critic, "opt_g": self.adam, "opt_d": self.adam}
+        plain: dict[str, Callable] = {"G": self.generator, "D": self.critic, "opt_g": self.adam, "opt_d": self.adam}
         return GAN(**{name: make() for name, make in plain.items() if name not in parts}, **parts)
 
 
@@ -404,7 +404,7 @@ def veegan(n: Networks, weight: float = 1.0) -> GAN:
     A blob and noise can be inverted too: it may touch every mode and hold none. The encoder learns from the
     reconstruction alone.
     """
-    return replace(ali(n), loss="reverse_kl", terms=terms.reconstruction(weight))
+    return replace(ali(n), loss=losses.reverse_kl, terms=(terms.reconstruction(weight),))
 
 
 @_recipe("ali", "dumoulin2017", "1.6")

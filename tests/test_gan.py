@@ -479,9 +479,13 @@ class Bare(nn.Module):
         (
             dict(play=gu.consensus),
             TypeError,
-            r"play must be a rule, such as consensus\(\) gives; got the function itself",
+            r"play must be a rule, such as consensus\(\) or unrolled\(\) gives; got the",
         ),
-        (dict(play=gu.unrolled), TypeError, r"play must be a rule, such as unrolled\(\) gives"),
+        (
+            dict(play=gu.unrolled),
+            TypeError,
+            r"play must be a rule, such as consensus\(\) or unrolled\(\) gives; got the",
+        ),
         (dict(play="simultanous"), ValueError, r"play='simultanous' is not known. Did you mean 'simultaneous'\?"),
         (dict(ema=1.0), ValueError, "ema must be a finite number at least 0, at most 0.999999; got 1.0"),
         (dict(ema=-0.1), ValueError, "ema must be a finite number"),

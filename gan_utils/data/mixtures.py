@@ -16,7 +16,7 @@ from gan_utils import checks
 
 __all__ = ["Mixture", "Points", "gaussians_1d", "grid", "offsets", "ring"]
 
-Each = float | Sequence[float] | Tensor  # a number for all modes, or one for each
+Each = float | Sequence[float] | checks.Samples  # a number for all modes, or one for each
 
 
 class Mixture:
@@ -46,14 +46,13 @@ class Mixture:
         ([0, 1], [1.0, 2.0])
     """
 
-    def __init__(self, means: Tensor, std: Each, weights: Each | None = None, name: str = "mixture") -> None:
+    def __init__(self, means: checks.Samples, std: Each, weights: Each | None = None, name: str = "mixture") -> None:
         self.means = checks.finite("means", checks.shaped("means", checks.tensor(means), None, None)).float()
         self.modes, dim = self.means.shape
         self.std = self._per_mode("std", std)
         self.weights = self._per_mode("weights", 1.0 if weights is None else weights)
         self.weights = self.weights / self.weights.sum()
-        self.shape = (dim,)
-        self.name = name
+        self.shape, self.name = (dim,), name
 
     def _per_mode(self, name: str, given: Each) -> Tensor:
         values = checks.numbers(name, given)
@@ -68,10 +67,9 @@ class Mixture:
         """Return n samples ``[n, d]``; without a generator, torch's global one draws."""
         checks.kind("generator", generator, torch.Generator, type(None))
         mode = torch.multinomial(self.weights, checks.integer("n", n), replacement=True, generator=generator)
-        noise = torch.randn(n, *self.shape, generator=generator)
-        return self.means[mode] + self.std[mode, None] * noise
+        return self.means[mode] + self.std[mode, None] * torch.randn(n, *self.shape, generator=generator)
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: checks.Samples) -> Tensor:
         """Return the log-density at ``x``, ``[n, d] -> [n]``, in nats."""
         x = checks.floats("x", x, None, *self.shape)
         means, std, weights = (part.to(x) for part in (self.means, self.std, self.weights))
@@ -79,7 +77,7 @@ class Mixture:
         scale = self.shape[0] * (std.log() + 0.5 * math.log(2 * math.pi))
         return torch.logsumexp(weights.log() - scale - square / 2, dim=1)
 
-    def nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def nearest(self, x: checks.Samples) -> tuple[Tensor, Tensor]:
         """Return for each point ``[n, d]`` its nearest mode ``[n]`` and the distance to it in that mode's std ``[n]``."""
         x = checks.floats("x", x, None, *self.shape)
         distance, mode = torch.cdist(x, self.means.to(x), compute_mode="donot_use_mm_for_euclid_dist").min(dim=1)
@@ -103,14 +101,13 @@ class Points:
     Raises ValueError for NaN, Inf or no points, TypeError for bytes, whose scale is hardly meant.
     """
 
-    def __init__(self, points: Tensor, name: str = "points") -> None:
+    def __init__(self, points: checks.Samples, name: str = "points") -> None:
         if not isinstance(points := checks.tensor(points), Tensor) or points.ndim < 2 or points.numel() == 0:
             raise ValueError(f"points must be a tensor [N, *shape] with N >= 1; got {checks.form(points)}.")
         if points.dtype == torch.uint8:
             raise TypeError("points hold bytes: gu.data.Images takes those of images; scale others, and call .float().")
         self.points = checks.finite("points", points).float()
-        self.shape = tuple(points.shape[1:])
-        self.name = name
+        self.shape, self.name = tuple(points.shape[1:]), name
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Return n points ``[n, *shape]``."""
@@ -149,8 +146,7 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Mixture:
         25
     """
     side = checks.integer("side", side)
-    spacing = checks.number("spacing", spacing, above=0)
-    ticks = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2)
+    ticks = checks.number("spacing", spacing, above=0) * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2)
     return Mixture(torch.cartesian_prod(ticks, ticks).reshape(-1, 2), checks.number("std", std, above=0), name="grid")
 
 
@@ -175,5 +171,5 @@ class _Offsets(Mixture):
         x[:, :700] += torch.randn(n, 700, generator=generator)
         return x
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: checks.Samples) -> Tensor:
         raise ValueError("offsets() has no density: 500 of its 1,200 dimensions hold no noise.")

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from gan_utils import checks, runtime
+from gan_utils.checks import Samples
 
 __all__ = ["Images", "Stacks", "mnist", "stacked_mnist"]
-
-SOURCES = ("embedded", "full")
 
 
 class Images:
@@ -29,7 +28,7 @@ class Images:
     else.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor | None = None, name: str = "images", note: str = "") -> None:
+    def __init__(self, images: Samples, labels: Samples | None = None, name: str = "images", note: str = "") -> None:
         images = checks.shaped("images", checks.tensor(images), None, None, None, None)
         if images.dtype != torch.uint8:
             raise TypeError(f"images must be uint8, with values 0 to 255; got {images.dtype}.")
@@ -44,13 +43,12 @@ class Images:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __repr__(self) -> str:
-        return self.describe()
-
     def describe(self) -> str:
         """Return one line that stays the same from run to run: ``mnist(embedded, 5000 images)``."""
         note = self.note or f"{list(self.shape)}, mean {self.images.float().mean():g}"
         return f"{self.name}({note}, {len(self)} images)"
+
+    __repr__ = describe
 
     def to(self, device: str | torch.device) -> Images:
         """Return the same source with its images on ``device``; batches come from there."""
@@ -100,12 +98,11 @@ class Stacks:
         self.images, self.name = images, name
         self.shape = (3, *images.shape[1:])
 
-    def __repr__(self) -> str:
-        return self.describe()
-
     def describe(self) -> str:
         """Return one line that stays the same from run to run: ``stacked_mnist(of mnist(embedded, 5000 images))``."""
         return f"{self.name}(of {self.images.describe()})"
+
+    __repr__ = describe
 
     def to(self, device: str | torch.device) -> Stacks:
         """Return the same source with its images on ``device``; batches come from there."""
@@ -145,15 +142,13 @@ def mnist(
         >>> x.shape, sorted(set(labels.tolist()))
         (torch.Size([100, 1, 28, 28]), [3, 8])
     """
-    checks.choice("source", source, SOURCES)
+    checks.choice("source", source, ("embedded", "full"))
     wanted = None if digits is None else _digits(digits)
     images, labels = _embedded() if source == "embedded" else _full(_cache(root))
-    note = source
     if wanted is not None:
         keep = torch.isin(labels, torch.tensor(wanted))
-        images, labels = images[keep], labels[keep]
-        note = f"{source}, digits {' '.join(map(str, wanted))}"
-    return Images(images, labels, "mnist", note).to(device)
+        images, labels, source = images[keep], labels[keep], f"{source}, digits {' '.join(map(str, wanted))}"
+    return Images(images, labels, "mnist", note=source).to(device)
 
 
 def stacked_mnist(

@@ -91,14 +91,14 @@ def jensen_shannon(answer: Any) -> None:
         "Your KLs are turned: m stands in front, where p and q should. (torch's kl_div takes the logarithm of m first.)",
     )
     expect(close(given, wanted), "Not the JSD: it is KL(p || m) / 2 + KL(q || m) / 2, with m = (p + q) / 2.")
-    for p, q, wanted, case in (
+    for p, q, exact, case in (
         (torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), math.log(2), "without overlap"),
         (torch.tensor([0.5, 0.5, 0.0]), torch.tensor([0.5, 0.5, 0.0]), 0.0, "where both are zero at a place"),
     ):
         given = _number(run_answer(answer, p, q), "The divergence")
         expect(
-            close(given, wanted, atol=1e-5),
-            f"Right for positive entries, but {case} (p = {p.tolist()}, q = {q.tolist()}) it should be {wanted:.4f}; "
+            close(given, exact, atol=1e-5),
+            f"Right for positive entries, but {case} (p = {p.tolist()}, q = {q.tolist()}) it should be {exact:.4f}; "
             f"yours is {float(given):g}. A term with p = 0 counts as 0.",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -100,8 +101,8 @@ def _pair() -> tuple[nn.Module, nn.Module]:
         return nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
 
 
-def _walk(order: str, pair: tuple[nn.Module, nn.Module], batches: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Two steps of gradient descent, 0.5 long, in one of several ways; the parameters of G and of D after them."""
+def _walk(order: str, pair: tuple[nn.Module, nn.Module], batches: list[Tensor]) -> tuple[Tensor, Tensor, list[float]]:
+    """Two steps of gradient descent, 0.5 long, in one of several ways: G's and D's parameters, and the last losses."""
     G, D = copy.deepcopy(pair)
     thetas, phis = list(G.parameters()), list(D.parameters())
     for x, z in zip(batches[::2], batches[1::2], strict=True):
@@ -114,15 +115,15 @@ def _walk(order: str, pair: tuple[nn.Module, nn.Module], batches: list[Tensor]) 
         late_d = torch.autograd.grad(g_loss, phis, retain_graph=True)
         late_g = torch.autograd.grad(g_loss, thetas)
         if order == "spilt":
-            late_g = [a + b for a, b in zip(late_g, spilt, strict=True)]
+            late_g = tuple(a + b for a, b in zip(late_g, spilt, strict=True))
         _descend(thetas, g_early if order == "simultaneous" else late_g)
         if order == "both":
             _descend(phis, late_d)
-    losses = [d_loss.item(), g_loss.item()]
-    return nn.utils.parameters_to_vector(thetas).detach(), nn.utils.parameters_to_vector(phis).detach(), losses
+    theta, phi = (nn.utils.parameters_to_vector(params).detach() for params in (thetas, phis))
+    return theta, phi, [d_loss.item(), g_loss.item()]
 
 
-def _descend(params: list[Tensor], grads: Any) -> None:
+def _descend(params: Sequence[Tensor], grads: Sequence[Tensor]) -> None:
     with torch.no_grad():
         for param, slope in zip(params, grads, strict=True):
             param -= 0.5 * slope

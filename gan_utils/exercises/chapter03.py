@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_utils.exercises.framework import close, exercise, expect, run_answer
+from gan_utils.exercises.framework import Mistake, close, exercise, expect, run_answer
 
 
 @exercise("3.1", praise="The smaller the step, the longer the turn; the radius does not enter.")
@@ -70,7 +70,8 @@ def alternating_operator(answer: Any) -> None:
 @exercise("3.3", praise="At gamma = 2 slope the rotation stops; beyond it the slower of two real eigenvalues rules.")
 def r1_eigenvalues(answer: Any) -> None:
     given = _pair(run_answer(answer, 0.6, 0.5))
-    expect(given is not None, "Return the two eigenvalues as a complex tensor [2] (or a pair of numbers).")
+    if given is None:
+        raise Mistake("Return the two eigenvalues as a complex tensor [2] (or a pair of numbers).")
     expect(
         not given.isnan().any(),
         "A square root of a negative number gave NaN. Take the root of a complex number: torch.sqrt(torch.tensor(x + 0j)).",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_utils.exercises.framework import close, exercise, expect, run_answer, several
-from gan_utils.metrics import spread
+from gan_utils.metrics.spread import spread
 
 
 @exercise("4.1", praise="Most of them sit in the two layers next to the image.")

@@ -41,8 +41,8 @@ def _cut(answer: Any) -> None:
 
 def _tail(w: Tensor, n: int, least: int) -> Tensor:
     """Return the mean number of modes with ``least`` of n samples or more."""
-    fewer = sum(math.comb(n, k) * w**k * (1 - w) ** (n - k) for k in range(least))
-    return (1 - fewer).sum()
+    fewer = [math.comb(n, k) * w**k * (1 - w) ** (n - k) for k in range(least)]
+    return (1 - torch.stack(fewer).sum(0)).sum()
 
 
 @exercise("8.2", praise="Exact for every n: the count of one mode is binomial, and means add up.")
@@ -65,7 +65,7 @@ def _modes_with(answer: Any) -> None:
         not close(given, (w * n >= least).sum()),
         "Yours counts modes that get `least` samples on average. A count scatters, so a mode near the limit has a chance.",
     )
-    poisson = 1 - sum((n * w) ** k * torch.exp(-n * w) / math.factorial(k) for k in range(least))
+    poisson = 1 - torch.stack([(n * w) ** k * torch.exp(-n * w) / math.factorial(k) for k in range(least)]).sum(0)
     expect(
         not close(given, poisson.sum()),
         "That is Poisson's approximation, good for large n and small shares only. The count is binomial.",

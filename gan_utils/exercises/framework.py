@@ -115,7 +115,7 @@ def run_answer(function: Any, *args: Any, hint: str = "", **kwargs: Any) -> Any:
     try:
         result = function(*args, **kwargs)
     except Exception as error:
-        own = error.__traceback__.tb_next  # type: ignore[union-attr] - its own `raise`, not one of torch's, is a stub's
+        own = error.__traceback__.tb_next  # type: ignore[union-attr]  # its own `raise`, not one of torch's, is a stub's
         if isinstance(error, NotImplementedError) and not error.args and (own is None or own.tb_next is None):
             raise _NotAttempted from None
         line = own.tb_lineno - code.co_firstlineno + 1 if own and own.tb_frame.f_code is code else 1

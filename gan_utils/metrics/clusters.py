@@ -19,7 +19,7 @@ DIMENSIONS = 16  # that find_modes looks in
 LEAST = 10  # points of each half that a mode must have on average
 
 
-def k_means(x: Tensor, k: int, *, seed: int = 0) -> Tensor:
+def k_means(x: checks.Samples, k: int, *, seed: int = 0) -> Tensor:
     """Return k centres ``[k, d]`` of points ``[n, d]``: scikit-learn's, by Lloyd's algorithm.
 
     It starts once from greedy k-means++ (Arthur & Vassilvitskii, 2007). ValueError for fewer different points than k.
@@ -33,11 +33,10 @@ def k_means(x: Tensor, k: int, *, seed: int = 0) -> Tensor:
     different = len(x.unique(dim=0))
     if different < k:
         raise ValueError(f"x must hold at least k = {k} different points; got {different}.")
-    draw = int(torch.randint(2**31, (), generator=runtime.generator(seed)))
-    return _fitted(x, k, random_state=draw)
+    return _fitted(x, k, random_state=int(torch.randint(2**31, (), generator=runtime.generator(seed))))
 
 
-def find_modes(x: Tensor, *, least: int = 2, most: int = 40, strength: float = 0.8, seed: int = 0) -> Tensor:
+def find_modes(x: checks.Samples, *, least: int = 2, most: int = 40, strength: float = 0.8, seed: int = 0) -> Tensor:
     """Return the centres ``[k, d]`` of the modes of ``[n, d]``; one centre, the mean, where no modes stand out.
 
     Prediction strength (Tibshirani & Walther, 2005): halve the points, find k clusters in either half, and ask how often
@@ -77,7 +76,7 @@ def _principal(x: Tensor) -> Tensor:
     return x @ torch.linalg.svd(x, full_matrices=False).Vh[:DIMENSIONS].T
 
 
-def nearest_centre(x: Tensor, centres: Tensor) -> Tensor:
+def nearest_centre(x: checks.Samples, centres: checks.Samples) -> Tensor:
     """Return which centre of ``[k, d]`` each point of ``[n, d]`` is nearest to: int64 ``[n]``."""
     x, centres = checks.tensor(x), checks.floats("centres", centres, None, None).double()
     if not isinstance(x, Tensor) or len(x):

@@ -17,7 +17,7 @@ from gan_utils.metrics.clusters import EXACT, k_means, nearest_centre
 __all__ = ["NDB", "frechet_distance", "mode_width", "ndb", "vendi"]
 
 
-def frechet_distance(real: Tensor, fake: Tensor) -> float:
+def frechet_distance(real: checks.Samples, fake: checks.Samples) -> float:
     """Return the squared Fréchet distance of the Gaussians with the moments of ``[n, d]`` and ``[m, d]``, n, m >= 2.
 
     ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))``, in squared units of the features. Of Inception features it is the FID
@@ -49,7 +49,7 @@ class NDB(NamedTuple):
     fake: Tensor  #: int64 ``[K]``, fake points in each bin
 
 
-def ndb(real: Tensor, fake: Tensor, bins: int = 100, *, level: float = 0.05, seed: int = 0) -> NDB:
+def ndb(real: checks.Samples, fake: checks.Samples, bins: int = 100, *, level: float = 0.05, seed: int = 0) -> NDB:
     """Count the statistically different bins (Richardson & Weiss, 2018) of ``[n, d]`` and ``[m, d]``.
 
     The bins are the k-means cells of the real points (seeded; no whitening), the test is that of two proportions at
@@ -77,12 +77,12 @@ def ndb(real: Tensor, fake: Tensor, bins: int = 100, *, level: float = 0.05, see
     counts = [torch.bincount(nearest_centre(x, centres), minlength=bins) for x in (real, fake)]
     p, q = (count / count.sum(dtype=torch.float64) for count in counts)
     pooled = (counts[0] + counts[1]) / (len(real) + len(fake))
-    error = (pooled * (1 - pooled) * (1 / len(real) + 1 / len(fake))).sqrt()
+    deviation = (pooled * (1 - pooled) * (1 / len(real) + 1 / len(fake))).sqrt()
     js = sum(float(torch.special.xlogy(a, 2 * a / (p + q)).nansum()) for a in (p, q)) / 2
-    return NDB(float(((p - q).abs() > z * error).double().mean()), max(0.0, js), *counts)
+    return NDB(float(((p - q).abs() > z * deviation).double().mean()), max(0.0, js), *counts)
 
 
-def vendi(x: Tensor, kernel: str = "cosine", *, bandwidth: float | None = None) -> float:
+def vendi(x: checks.Samples, kernel: str = "cosine", *, bandwidth: float | None = None) -> float:
     """Return the Vendi score of ``[n, d]`` (Friedman & Dieng, 2023): the effective number of different samples, 1 to n.
 
     It is exp of the entropy of the eigenvalues of K / n. ``"cosine"`` sees directions only and never exceeds d (memory
@@ -104,13 +104,13 @@ def vendi(x: Tensor, kernel: str = "cosine", *, bandwidth: float | None = None) 
         norm = x.norm(dim=1, keepdim=True)
         if (norm == 0).any():
             raise ValueError(f"x holds {int((norm == 0).sum())} rows of zeros, which have no direction; remove them.")
-        x = x / norm
-        gram = x.T @ x if len(x) > x.shape[1] else x @ x.T  # the same eigenvalues but for zeros
+        unit = x / norm
+        gram = unit.T @ unit if len(x) > x.shape[1] else unit @ unit.T  # the same eigenvalues but for zeros
     share = torch.linalg.eigvalsh(gram / len(x)).clamp(min=0)
     return float(torch.special.entr(share).sum().exp())
 
 
-def mode_width(samples: Tensor, mixture: Mixture, *, within: float = 3.0) -> Tensor:
+def mode_width(samples: checks.Samples, mixture: Mixture, *, within: float = 3.0) -> Tensor:
     """Return, for each mode, the variance of the good samples ``[n, d]`` about their mean over the mixture's: float64 [K].
 
     1 for a perfect sampler (the cut at ``within`` sd is allowed for, see ``mode_coverage``), 0 for a point per mode: the

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gan_utils import checks, runtime
+from gan_utils.checks import Samples
 
 __all__ = ["Interval", "bootstrap", "real_against_real", "report", "wilson"]
 
@@ -27,7 +28,9 @@ class Interval(NamedTuple):
     high: float  #: upper end; the greatest
 
 
-def bootstrap(statistic: Measure, *samples: Tensor, repeats: int = 200, seed: int = 0, level: float = 0.95) -> Interval:
+def bootstrap(
+    statistic: Measure, *samples: Samples, repeats: int = 200, seed: int = 0, level: float = 0.95
+) -> Interval:
     """Return ``statistic(*samples)`` with its percentile bootstrap interval (Efron, 1979).
 
     The rows ``[n, ...]`` of each set are drawn anew with replacement, independently of the other sets. Good for means and
@@ -54,7 +57,7 @@ def bootstrap(statistic: Measure, *samples: Tensor, repeats: int = 200, seed: in
     return Interval(value, float(low), float(high))
 
 
-def real_against_real(metric: Measure, real: Tensor, *, repeats: int = 20, seed: int = 0) -> Interval:
+def real_against_real(metric: Measure, real: Samples, *, repeats: int = 20, seed: int = 0) -> Interval:
     """Return the median, least and greatest ``metric(half, other half)`` over random halvings of real data ``[n, ...]``.
 
     So a perfect sampler would score: compare with the metric of n // 2 real and n // 2 fake rows. The halvings share their
@@ -76,7 +79,7 @@ def real_against_real(metric: Measure, real: Tensor, *, repeats: int = 20, seed:
     return Interval(*(float(take(scores)) for take in (np.median, np.min, np.max)))
 
 
-def report(measured: Mapping[str, Tensor], perfect: Mapping[str, Tensor], *, level: float = 0.95) -> pd.DataFrame:
+def report(measured: Mapping[str, Samples], perfect: Mapping[str, Samples], *, level: float = 0.95) -> pd.DataFrame:
     """Return a table of what the seeds of a recipe scored beside what perfect samplers score, a row for each measure.
 
     Args:
@@ -106,11 +109,11 @@ def report(measured: Mapping[str, Tensor], perfect: Mapping[str, Tensor], *, lev
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
-def _several(name: str, samples: tuple[Tensor, ...], least: int) -> tuple[Tensor, ...]:
-    samples = tuple(map(checks.tensor, samples))
-    if samples and all(isinstance(x, Tensor) and x.ndim > 0 and len(x) >= least for x in samples):
-        return samples
-    given = ", ".join(map(checks.form, samples)) or "none"
+def _several(name: str, samples: tuple[Samples, ...], least: int) -> tuple[Tensor, ...]:
+    sets = tuple(map(checks.tensor, samples))
+    if sets and all(isinstance(x, Tensor) and x.ndim > 0 and len(x) >= least for x in sets):
+        return sets
+    given = ", ".join(map(checks.form, sets)) or "none"
     raise ValueError(f"{name} must be tensors or arrays of at least {least} rows; got {given}.")
 
 

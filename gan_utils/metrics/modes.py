@@ -26,7 +26,7 @@ class Coverage(NamedTuple):
     js: Tensor  #: nats, Jensen-Shannon divergence of the same shares, at most log 2 (Lin, 1991); NaN likewise
 
 
-def mode_coverage(samples: Tensor, mixture: Mixture, *, within: float = 3.0, least: int = 1) -> Coverage:
+def mode_coverage(samples: checks.Samples, mixture: Mixture, *, within: float = 3.0, least: int = 1) -> Coverage:
     """Count the samples ``[*members, n, d]`` that are good: nearer than ``within`` standard deviations to their mode.
 
     Nearest mean and L2 distance, as in PacGAN (Lin et al., 2018). In two dimensions a perfect sampler then has 1 -
@@ -54,7 +54,7 @@ def mode_coverage(samples: Tensor, mixture: Mixture, *, within: float = 3.0, lea
     return _coverage(torch.where(good, mode, -1).view(samples.shape[:-1]), mixture.weights, least)
 
 
-def label_coverage(labels: Tensor, modes: int, *, least: int = 1) -> Coverage:
+def label_coverage(labels: checks.Samples, modes: int, *, least: int = 1) -> Coverage:
     """Count labels, integers ``[*members, n]`` below ``modes``; a negative one belongs to no mode. True shares are equal.
 
     At ``least=1`` a classifier's few errors count as modes: with 1 % a digit, 26,000 stacks of 10 triples score 244 of
@@ -75,7 +75,7 @@ def label_coverage(labels: Tensor, modes: int, *, least: int = 1) -> Coverage:
     return _coverage(labels.long().clamp(min=-1), torch.ones(modes), least)
 
 
-def stacked_labels(images: Tensor, *, reject: bool = False) -> Tensor:
+def stacked_labels(images: checks.Samples, *, reject: bool = False) -> Tensor:
     """Return which of the 1,000 triples each stack is, images ``[n, 3, 28, 28]`` in [-1, 1] to int64 ``[n]``.
 
     The label is 100 a + 10 b + c for the likeliest digit of each channel, as in VEEGAN (Srivastava et al., 2017);

@@ -31,7 +31,7 @@ class PRDC(NamedTuple):
     coverage: float  #: share of real points whose ball holds a fake
 
 
-def prdc(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
+def prdc(real: checks.Samples, fake: checks.Samples, k: int = 5) -> PRDC:
     """Compare ``[n, d]`` with ``[m, d]``: precision, recall (Kynkäänniemi et al., 2019); the rest Naeem et al. (2020).
 
     A ball reaches from a point to its k-th nearest neighbour of its own kind, surface included (``<=``) as in the first
@@ -75,7 +75,7 @@ class Memorisation(NamedTuple):
     copied: float  #: share of fakes as near as the nearest 1 % of held-out data (.01; 1)
 
 
-def memorisation(train: Tensor, held_out: Tensor, fake: Tensor) -> Memorisation:
+def memorisation(train: checks.Samples, held_out: checks.Samples, fake: checks.Samples) -> Memorisation:
     """Compare the distances of fakes and of held-out real data to their nearest training point, all ``[., d]``.
 
     ``nearer`` is the Mann-Whitney statistic of Meehan et al. (2020), over the whole space instead of cell by cell: what
@@ -109,7 +109,7 @@ class Birthday(NamedTuple):
     at_least: float  #: the same for the upper 95 % limit of a Poisson number of pairs; given without pairs too
 
 
-def birthday(samples: Tensor, within: float) -> Birthday:
+def birthday(samples: checks.Samples, within: float) -> Birthday:
     """Estimate the size of the support from ``[n, d]`` by the birthday paradox (Arora et al., 2018).
 
     Of N equally likely outputs, about N^(1/2) samples hold a pair. Where outputs are not equally likely, which is the

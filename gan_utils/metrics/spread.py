@@ -10,7 +10,7 @@ from gan_utils import checks
 __all__ = ["spread"]
 
 
-def spread(x: Tensor) -> Tensor:
+def spread(x: checks.Samples) -> Tensor:
     """Return the mean Euclidean distance between two different samples, ``[*members, n, d] -> [*members]``, n >= 2.
 
     Divide by the data's own: 0 means one and the same output whatever the latent, about 1 as varied as the data. It
