@@ -40,7 +40,9 @@ def recipes() -> None:
     monitors = [gu.CollapseMonitor(on_alarm=lambda alarm: print(alarm.kind, said)) for _ in range(3)]
     gu.fit(gan, ring, steps=10, seeds=3, lr_g=[1e-3, 1e-4, 1e-5], callbacks=[gu.monitor.watch(monitors)])
     gu.fit(gu.zoo.build("pacgan", Normal(), m=3), Normal(), steps=3, seeds=torch.arange(3).tolist())
-    gu.fit(gan, gu.data.mnist(digits=(3, 8)), steps=1, callbacks=[lambda step, run: {"norm": run.state.G.params["0.bias"]}])
+    gu.fit(
+        gan, gu.data.mnist(digits=(3, 8)), steps=1, callbacks=[lambda step, run: {"norm": run.state.G.params["0.bias"]}]
+    )
     gu.GAN(G, 5)  # type: ignore[arg-type]
     gu.GAN(G, G, loss=5)  # type: ignore[arg-type]
     gu.GAN(G, G, penalties=gu.terms.msgan())  # type: ignore[arg-type]
@@ -63,7 +65,9 @@ def arrays(run: gu.Run) -> None:
     print(gu.diagnose(x, x, train=torch.zeros(300, 2)).verdict, gu.metrics.prdc(x, torch.zeros(300, 2)).density)
     print(gu.metrics.find_modes(x), gu.metrics.spread(x), gu.metrics.vendi(x), gu.metrics.birthday(x, 0.1).support)
     print(gu.metrics.report({"a": x[:, 0]}, {"a": x[:, 1]}), gu.metrics.bootstrap(torch.mean, x[:, 0]).high)
-    print(gu.classifier.classifier().predict(images).is_digit, run.generate(x), run.judge(x), gu.data.ring().log_prob(x))
+    print(
+        gu.classifier.classifier().predict(images).is_digit, run.generate(x), run.judge(x), gu.data.ring().log_prob(x)
+    )
     gu.fit(run.gan, gu.data.Points(x), steps=1)
     gu.CollapseMonitor().update(1, real=x, fake=x, d_real=x[:, 0], D=nn.Linear(2, 1))
     gu.plots.points(x, real=gu.data.ring(), titles=["one"]), gu.plots.images(images), gu.plots.history(run, "d_loss")
