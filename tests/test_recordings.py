@@ -52,6 +52,7 @@ def test_the_wheel_carries_the_recorded_files_and_finds_them(tmp_path):
     installed = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert {f"gan_utils/recorded/{name}" for name in FILES} <= installed
     assert {f"gan_utils/weights/mnist_classifier.{end}" for end in ("json", "safetensors")} <= installed
+    assert "gan_utils/py.typed" in installed  # without it a checker takes no hint of ours
     assert not any(name.startswith("book/") for name in installed)
     code = "import runpy, sys; print(runpy.run_path(sys.argv[1])['recorded']('quiz.npz'))"
     path = target / "gan_utils" / "recordings.py"
