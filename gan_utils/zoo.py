@@ -23,6 +23,8 @@ from gan_utils.run import Source, known
 
 __all__ = ["RECIPES", "Networks", "Recipe", "build", "names", "recipe"]
 
+Look = Callable[[int], nn.Module]  # a layer for so many features
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -78,15 +80,19 @@ class Networks:
         last, shape = nn.Tanh() if self.image else None, self.shape if len(self.shape) > 1 else None
         return models.mlp(*layers, last=last, shape=shape)
 
-    def critic(self, m: int = 1, look: Callable[[int], nn.Module] | None = None, adds: int = 0) -> nn.Module:
-        """Return a discriminator of packs of m samples; ``look(features)`` goes before its last layer, and adds features."""
+    def critic(self, m: int = 1, look: Look | None = None, adds: int = 0, at: int = 1) -> nn.Module:
+        """Return a discriminator of packs of m samples.
+
+        ``look(features)`` goes before its last layer of weights, or the last but one (``at=2``), and adds features.
+        """
         m, deep = checks.integer("m", m), self.kind == "dcgan"
         D = models.DCGANDiscriminator(channels=m * self.shape[0], norm=False) if deep else self.reader(1, m * self.size)
         if look is not None:
             layers: Any = D.layers if deep else D  # changed inside D, so that it is drawn as DCGAN asks
-            features = layers[-1].in_features
-            layers[-1] = look(features)
-            layers.append(nn.Linear(features + adds, 1))
+            i = [i for i, part in enumerate(layers) if hasattr(part, "weight")][-at]
+            ends, n = layers[i].weight.shape[:2]
+            layers[i] = nn.Linear(n + adds, ends) if layers[i].weight.ndim == 2 else nn.Conv2d(n + adds, ends, 4, 2, 1)
+            layers.insert(i, look(n))
             getattr(D, "reset_parameters", lambda: None)()
         return D
 
@@ -356,9 +362,10 @@ def minibatch_stddev(n: Networks, group: int = 4) -> GAN:
 
     $o = \operatorname{mean}_f \operatorname{std}_{i \in \text{group}} f(x_i)$
 
-    The group's size must divide the batch. Real and fake samples must go through D apart.
+    The group's size must divide the batch. Real and fake samples must go through D apart. A hidden layer has to follow, as
+    in the authors' network: right before the last layer the number can only shift the verdict.
     """
-    return n.gan(D=n.critic(look=lambda _: critics.MinibatchStddev(group), adds=1))
+    return n.gan(D=n.critic(look=lambda _: critics.MinibatchStddev(group), adds=1, at=2))
 
 
 @_recipe("feature-matching", "salimans2016", "1.2")
