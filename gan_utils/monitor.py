@@ -60,7 +60,7 @@ def _collapsed(r: dict[str, Any]) -> bool | None:
 
 
 def _settled(r: dict[str, Any], bad: bool) -> bool | None:
-    # An untrained G hardly listens to its latents. As long as its spread grows, tenth by tenth, a bad look does not count.
+    # An untrained G's samples lie close together. As long as its spread grows, tenth by tenth, a bad look does not count.
     return None if bad and r["spread"] == r["mark"] else bad
 
 

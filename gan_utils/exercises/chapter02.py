@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -145,8 +146,13 @@ def _mended_step(answer: Any) -> None:
     G, D = copy.deepcopy(pair)
     opt_g, opt_d = torch.optim.SGD(G.parameters(), 0.5), torch.optim.SGD(D.parameters(), 0.5)
     before = nn.utils.parameters_to_vector(G.parameters()).detach().clone()
-    passes: list[int] = []
-    handles = [p.register_hook(lambda grad: passes.append(1)) for p in G.parameters()]
+    passes: dict[str, int] = {"G": 0, "D": 0}
+
+    def count(player: str, _: Tensor) -> None:
+        passes[player] += 1
+
+    players = {"G": G, "D": D}
+    handles = [p.register_hook(partial(count, name)) for name, net in players.items() for p in net.parameters()]
     try:
         for x, z in zip(batches[::2], batches[1::2], strict=True):
             losses = run_answer(answer, G, D, opt_g, opt_d, x, z)
@@ -182,7 +188,7 @@ def _mended_step(answer: Any) -> None:
         "Are all old gradients cleared, and both losses those of the faulty step?",
     )
     expect(
-        len(passes) == 2 * len(list(G.parameters())),
+        passes["G"] == 2 * len(list(G.parameters())),
         "The numbers are right, but D's turn still back-propagates through G, for nothing: detach the fakes there.",
     )
     expect(
@@ -192,3 +198,8 @@ def _mended_step(answer: Any) -> None:
     wanted = ways["right"][2]
     expect(not close(losses, wanted[::-1]), "Both networks move as they should. Return D's loss first, then G's.")
     expect(close(losses, wanted), "Both networks move as they should. Return the losses on which they have descended.")
+    expect(
+        passes["D"] == 2 * len(list(D.parameters())),
+        "The numbers are right, but G's turn also takes the gradients of D's weights, for nothing: "
+        "g_loss.backward(inputs=list(G.parameters())).",
+    )

@@ -38,7 +38,7 @@ def steps_per_turn(answer: Any) -> None:
     )
 
 
-@exercise("3.2", praise="Its determinant is one: alternating play keeps areas, so it can neither spiral out nor in.")
+@exercise("3.2", praise="Its determinant is one: to first order play in turns keeps areas, and spirals neither way.")
 def alternating_operator(answer: Any) -> None:
     h, slope = 0.6, 0.5
     a = h * slope

@@ -70,6 +70,35 @@ def one_graph(G, D, opt_g, opt_d, x, z):
     return d_loss.item(), g_loss.item()
 
 
+def frozen_d(G, D, opt_g, opt_d, x, z):
+    """Right: D's weights ask for no gradient while G has its turn."""
+    fake = G(z)
+    d_loss = (softplus(-D(x)) + softplus(D(fake.detach()))).mean()
+    opt_d.zero_grad()
+    d_loss.backward()
+    opt_d.step()
+    D.requires_grad_(False)
+    g_loss = softplus(-D(fake)).mean()
+    opt_g.zero_grad()
+    g_loss.backward()
+    opt_g.step()
+    D.requires_grad_(True)
+    return d_loss.item(), g_loss.item()
+
+
+def asked_for(G, D, opt_g, opt_d, x, z):
+    """Right: only the gradients that are used are asked for."""
+    d_loss = (softplus(-D(x)) + softplus(D(G(z).detach()))).mean()
+    for param, slope in zip(D.parameters(), torch.autograd.grad(d_loss, list(D.parameters())), strict=True):
+        param.grad = slope
+    opt_d.step()
+    g_loss = softplus(-D(G(z))).mean()
+    for param, slope in zip(G.parameters(), torch.autograd.grad(g_loss, list(G.parameters())), strict=True):
+        param.grad = slope
+    opt_g.step()
+    return d_loss.item(), g_loss.item()
+
+
 def swapped_losses(*given):
     return step_with(detach=True)(*given)[::-1]
 
@@ -126,6 +155,7 @@ WRONG = {
         (step_with(detach=True, stays="d"), "D does not move"),
         (step_with(detach=True, stays="g"), "G does not move"),
         (step_with(detach=True, tensors=True), "losses as numbers"),
+        (step_with(detach=True), "gradients of D's weights"),
     ],
 }
 
@@ -146,6 +176,7 @@ ALSO_RIGHT = {
         lambda a: [-torch.sigmoid(a), torch.sigmoid(a) - 1],
     ],
     "2.4": [
-        step_with(detach=True),
+        frozen_d,
+        asked_for,
     ],
 }

@@ -25,6 +25,11 @@ def careless_kl(fake, real):
     return (p * (p / q).log()).sum(), share(fake)
 
 
+def half_partial_kl(fake, real):
+    p, q = fake[:10] / fake[:10].sum(), real[:10] / real.sum()
+    return torch.special.xlogy(p, p / q).sum(), share(fake)
+
+
 def partial_kl(fake, real):
     p, q = fake / fake.sum(), real / real.sum()
     return torch.special.xlogy(p[:10], p[:10] / q[:10]).sum(), p[10]
@@ -65,6 +70,7 @@ WRONG = {
         (lambda fake, real: (kl(fake, real, direction="turned"), share(fake)), "other direction, from data"),
         (lambda fake, real: (kl(fake, real, base=log(2)), share(fake)), "nats"),
         (partial_kl, "sum to 0.6"),
+        (half_partial_kl, "data's ten shares"),
         (lambda fake, real: (kl(fake, torch.ones(11)), share(fake)), "a tenth"),
         (lambda fake, real: kl(fake, real), "two numbers"),
         (lambda fake, real: (share(fake), kl(fake, real)), "divergence first"),
