@@ -75,6 +75,12 @@ def _hops_seen(answer: Any) -> None:
         close(first, 0),
         f"At steps 0, 4 and 8 of a turn of 80 it is at mode 0: round down, look at 0; yours is {first}.",
     )
+    odd = run_answer(answer, 110, 10, 50)
+    expect(
+        not close(odd, 37),
+        "Right where 8 divides the period. Else a stay is no whole number of steps: take 8 t / period, then round down.",
+    )
+    expect(close(odd, 35), f"In a turn of 110 steps, seen every 10, 50 times, there are 35 hops; yours is {odd}.")
 
 
 @exercise("6.3", praise="For small rates that is about 3 / rate: the rule of three.")

@@ -63,6 +63,12 @@ WRONG = {
         (lambda period, every, looks: 0, "that is 10 hops"),
         (
             lambda period, every, looks: sum(
+                a != b for a, b in pairwise(every * i // (period // 8) % 8 for i in range(looks))
+            ),
+            "no whole number of steps",
+        ),
+        (
+            lambda period, every, looks: sum(
                 a != b for a, b in pairwise(round(8 * every * i / period) % 8 for i in range(looks))
             ),
             "round down, look at 0",
