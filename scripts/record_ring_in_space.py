@@ -3,7 +3,8 @@
 The ring of eight in a space of d dimensions, its plane turned at random, the same noise in every direction. Six recipes of the
 zoo, with their networks for points (only the outermost layers grow with d) and equal compute: each gets the steps that
 the matrix products of 5,000 steps of the plain GAN pay for in that dimension. Writes book/recorded/ring_in_space.json (over
-the steps, what the samples of each seed cover, and how steep D is at data and fakes; the first losses; how it was made)
+the steps, what the samples of each seed cover, in the whole space and in the ring's plane alone, how far they stand off that
+plane, and how steep D is at data and fakes; the first losses; how it was made)
 after every run: what is in it is not made again. Two runs at a time, one thread each. ``--dims 2 784`` and
 ``--only r1 r1-r2`` record these; ``--times 0.2`` multiplies the learning rate of both players.
 """
@@ -15,6 +16,7 @@ import json
 import math
 import sys
 import time
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -34,11 +36,30 @@ STEPS, BATCH = 5_000, 128  # steps of the plain GAN
 LOOKS, SAMPLES, SLOPES = 10, 2_500, 250  # measurements; samples in each; samples at which D's slope is taken
 
 
+FLAT = gu.data.ring()
+
+
+def plane(dim: int) -> torch.Tensor:
+    """Return two unit vectors ``[dim, 2]`` that span a plane for which no coordinate is special."""
+    return torch.linalg.qr(torch.randn(dim, dim, generator=gu.generator(0, dim)).double()).Q[:, :2].float()
+
+
 def ring(dim: int) -> gu.data.Mixture:
-    """Return the ring in a space of ``dim`` dimensions, in a plane for which no coordinate is special."""
-    flat = gu.data.ring()
-    turned = torch.linalg.qr(torch.randn(dim, dim, generator=gu.generator(0, dim)).double()).Q[:, :2].float()
-    return gu.data.Mixture(flat.means @ turned.T, flat.std[0].item(), name="ring_in_space")
+    """Return the ring in a space of ``dim`` dimensions, in that plane."""
+    return gu.data.Mixture(FLAT.means @ plane(dim).T, FLAT.std[0].item(), name="ring_in_space")
+
+
+def in_plane(x: torch.Tensor) -> dict[str, list[float]]:
+    """Return what samples ``[seeds, n, dim]`` cover if only the plane counts, at three standard deviations.
+
+    Beside it how far they stand ``off`` the plane: root mean square of each direction, over the data's (0 in two dimensions).
+    """
+    dim = x.shape[-1]
+    flat = x @ plane(dim)
+    rest = (x - flat @ plane(dim).T).square().sum((1, 2)) / (x.shape[1] * max(dim - 2, 1))
+    found = gu.metrics.mode_coverage(flat, FLAT)
+    off = rest.sqrt() / FLAT.std[0] if dim > 2 else torch.zeros(len(x))
+    return {name: rounded(v) for name, v in (("plane_fair", found.fair), ("plane_good", found.good), ("off", off))}
 
 
 def reach(dim: int) -> float:
@@ -75,11 +96,12 @@ def train(name: str, dim: int, times: float = 1.0) -> dict[str, Any]:
     """Train one recipe in one dimension and return the outcome, each list a look of all seeds."""
     torch.set_num_threads(1)
     source, (cost, steps), begin = ring(dim), steps_of(name, dim), time.process_time()
-    looks: dict[str, list[Any]] = {"step": [], "modes": [], "fair": [], "good": [], "at_data": [], "at_fakes": []}
+    looks: dict[str, list[Any]] = defaultdict(list)
 
     def look(step: int, run: gu.Run) -> dict[str, torch.Tensor]:
-        found = gu.metrics.mode_coverage(run.sample(SAMPLES), source, within=reach(dim))
-        seen = {field: rounded(getattr(found, field)) for field in ("modes", "fair", "good")}
+        x = run.sample(SAMPLES)
+        found = gu.metrics.mode_coverage(x, source, within=reach(dim))
+        seen = {field: rounded(getattr(found, field)) for field in ("modes", "fair", "good")} | in_plane(x)
         for what, values in ({"step": step} | seen | slopes(run, SLOPES)).items():
             looks[what].append(values)
         return {}

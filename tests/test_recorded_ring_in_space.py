@@ -32,6 +32,17 @@ def test_the_first_steps_are_those_in_the_file(name):
     assert np.abs(np.subtract(first["d_loss"][1][:3], first["d_loss"][0][:3])).max() > 2 * TOLERANCE
 
 
+@pytest.mark.parametrize("dim", [2, 8, 784])
+def test_the_plane_alone_is_counted_apart_from_what_stands_off_it(dim):
+    source, times = script.ring(dim), 3.0  # a perfect sampler, and one that errs off the plane alone
+    x = source.sample(2_500, gu.generator(1))
+    flat = x @ script.plane(dim) @ script.plane(dim).T
+    seen = script.in_plane(torch.stack([x, flat + times * (x - flat)]))
+    assert seen["plane_fair"] == [8.0, 8.0]
+    np.testing.assert_allclose(seen["plane_good"], 1 - np.exp(-4.5), atol=0.01)
+    np.testing.assert_allclose(seen["off"], [1.0, times] if dim > 2 else [0.0, 0.0], rtol=0.05)
+
+
 def test_every_recipe_is_recorded_in_every_dimension():
     assert {script.key(name, dim) for name in script.NAMES for dim in script.DIMS} <= set(RUNS)
 
@@ -49,7 +60,8 @@ def test_a_run_is_of_the_script_as_it_is_now(name):
     assert one["within"] == pytest.approx(script.reach(dim), rel=1e-12) and not any(one["diverged"])
     looks = one["looks"]
     assert looks["step"][-1] == steps and all(len(rows) == script.LOOKS for rows in looks.values())
-    assert all(len(row) == script.SEEDS for what in ("fair", "good", "at_fakes") for row in looks[what])
+    measured = ("fair", "good", "at_fakes", "plane_fair", "plane_good", "off")
+    assert all(len(row) == script.SEEDS for what in measured for row in looks[what])
 
 
 @pytest.mark.parametrize("name", RUNS)
