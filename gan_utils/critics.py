@@ -58,7 +58,8 @@ class Spectral(nn.Module):
     constant when gradients are taken. Each pass in training moves u, a buffer, by one power iteration, as in the authors'
     code; so u also moves when G trains. A fresh u has had fifteen. Parameters of one dimension (biases) are left alone.
 
-    The slope of the whole is then at most one, and while a small network is fresh far less. ``scale``, above 0, multiplies
+    The slope of an MLP is then at most one, and while a small one is fresh far less. (A convolution whose patches overlap may
+    stretch by more than one: what is divided is its kernel's norm, not its own.) ``scale``, above 0, multiplies
     the output, and with it that bound; the paper has none, which is 1. ValueError for another scale.
 
     Example:

@@ -366,7 +366,10 @@ def simultaneous(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
 
 
 def extragradient(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
-    """Both move from here with the gradients of one step ahead (Korpelevich, 1976; for GANs Gidel et al., 2019)."""
+    """Both move from here with the gradients of one step ahead (Korpelevich, 1976; for GANs Gidel et al., 2019).
+
+    What the look ahead does to the optimiser's state is forgotten again; Gidel et al. update Adam's moments at both looks.
+    """
     s, _ = _train_d(gan, s, b, range(gan.d_steps - 1))
     s, d, g = _both(gan, s, b)
     ahead = _move_both(gan, s, d.grads, g.grads)
@@ -401,7 +404,7 @@ def unrolled(k: int = 5, through: bool = True) -> Rule:
     The k steps are D's own, by its optimiser, all on G's batch of this step, as in the authors' code. With
     ``through=True`` G's gradient goes through them, as the paper asks: G sees how D will answer. Many ports leave that
     out, which is ``through=False``: G merely plays against a better D. (The paper's rule is simultaneous, and its code's G
-    minimises the saturating loss. ``k=0`` is alternating play.)
+    minimises all of V, the real half too, through which D's steps count; ours its own loss. ``k=0`` is alternating play.)
     """
     k = checks.integer("k", k, least=0)
 
