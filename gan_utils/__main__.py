@@ -22,7 +22,6 @@ from gan_utils.diagnosis import Diagnosis, diagnose
 __all__ = ["load", "main", "page"]
 
 HEALTHY, PROBLEM, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-ON = "; the same command goes on where it was"
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 FEATURES: dict[str, Callable[[Tensor], Tensor] | None] = {"raw": None, "mnist": lambda x: classifier().features(x)}
 
@@ -66,9 +65,7 @@ def _folder(path: Path) -> np.ndarray:
         except OSError as error:
             raise ValueError(f"{file} cannot be read as an image ({error}).") from None
         if images[-1].shape != images[0].shape:
-            raise ValueError(
-                f"{file} is {images[-1].shape}, {files[0].name} {images[0].shape}: all must be of one shape."
-            )
+            raise ValueError(f"{file} is {images[-1].shape}, {files[0].name} {images[0].shape}: all must be alike.")
     return np.stack(images)
 
 
@@ -128,9 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--methods", nargs="+", default=["all"], metavar="RECIPE", help="default: all")
     command.add_argument("--seeds", type=int, help="how many; the task has a default")
     command.add_argument("--steps", type=int, help="of the plain GAN; others get as much compute")
-    command.add_argument(
-        "--times", type=float, nargs="+", default=[1.0], metavar="X", help="times its learning rate (1)"
-    )
+    command.add_argument("--times", type=float, nargs="+", default=[1.0], metavar="X", help="times its own rate (1)")
     command.add_argument("--out", type=Path, metavar="FILE", help="the record (default: TASK.json)")
     command.add_argument("--jobs", type=int, default=1, help="runs at a time; -1: one for each core (default 1)")
     command.add_argument("--backend", help="of joblib: loky (default), dask, ray")
@@ -167,7 +162,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.run(args, argv)
     except KeyboardInterrupt:
-        print(f"gan_utils {args.command}: stopped{ON * (args.command == 'benchmark')}", file=sys.stderr)
+        on = "; the same command goes on where it was" * (args.command == "benchmark")
+        print(f"gan_utils {args.command}: stopped{on}", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"gan_utils {args.command}: {error}", file=sys.stderr)

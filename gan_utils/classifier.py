@@ -90,6 +90,7 @@ def _images(x: object) -> Tensor:
     if not x.is_floating_point():
         raise TypeError(f"x must be floats in [-1, 1]; got {x.dtype}. From bytes: x.float() / 127.5 - 1.")
     low, high = (float(bound) for bound in checks.finite("x", x.detach()).aminmax())
-    if low < -1.001 or high > 1.001:
-        raise ValueError(f"x must lie in [-1, 1] (black to white); got values from {low:.4g} to {high:.4g}.")
+    ink = low == 0 and high > 0.5 and (x == 0).double().mean() > 0.5  # a black ground, in [0, 1]
+    if low < -1.001 or high > 1.001 or ink:
+        raise ValueError(f"x must lie in [-1, 1], black to white (2 x - 1 of [0, 1]); got {low:.4g} to {high:.4g}.")
     return x.detach()

@@ -49,15 +49,11 @@ class Question(NamedTuple):
 #:
 #: :meta hide-value:
 QUESTIONS: dict[str, Question] = {
-    "sameness": Question(
-        "median distance of two fakes, over that of two reals of a mode", 0.25, 0.4, False, "one output"
-    ),
+    "sameness": Question("median distance of two fakes, over that of a mode's reals", 0.25, 0.4, False, "one output"),
     "copied": Question(
         "share of fakes that lean to a training sample more than 95 % of reals", 0.3, 0.6, True, "memorised"
     ),
-    "width": Question(
-        "median distance from the mode's middle, over reals' own", 0.7, 0.4, False, "within-mode collapse"
-    ),
+    "width": Question("median distance from a mode's middle, over reals' own", 0.7, 0.4, False, "within-mode collapse"),
     "distinct": Question("different outputs a sample (birthday paradox)", 0.25, 0.25, False, "within-mode collapse"),
     "missing": Question("share of data in modes with under a quarter of their due", 0.0, 0.4, True, "dropped modes"),
     "uneven": Question("share of fakes that belong into other modes", 0.15, 0.5, True, "unequal modes"),
@@ -277,6 +273,8 @@ def diagnose(
     facts["modes"] = len(modes)
     # Copies are looked for in all of the training data. A real sample's own row there does not count.
     leans = _lean(real, train, own), _lean(fake, train, 0)
+    if own == 0 and (known := float((leans[0] < 1e-6).double().mean())) > 0.01:
+        remarks += (f"{known:.0%} of the real samples lie in train: without others one cannot ask for copies.",)
     scores = []
     for i in range(SPLITS):
         a, b = _drawn(len(real), 2 * size, seed, i).split(size)
@@ -299,7 +297,8 @@ def _remarks(real: Tensor, fake: Tensor, raw: bool, table: bool) -> Iterator[str
         yield f"Column {int(spread.argmax())} spreads {times:,.0f} times as far as another, which distances miss: standardise."
     (low, high), (least, most) = (map(float, x.aminmax()) for x in (real, fake))
     beyond, tiny = (high - low) / 3, max(abs(low), abs(high)) / 50
-    if raw and (least < low - beyond or most > high + beyond or max(abs(least), abs(most)) < tiny):
+    bright = not table and least >= 0 and abs(low + high) < (high - low) / 10  # [0, 1] beside [-1, 1]
+    if raw and (least < low - beyond or most > high + beyond or max(abs(least), abs(most)) < tiny or bright):
         yield f"Real numbers lie between {low:.3g} and {high:.3g}, fake ones between {least:.3g} and {most:.3g}: on one scale?"
 
 
@@ -356,7 +355,7 @@ class _Scale:
         pairs = (apart <= self.close).sum().clamp(min=2) / 2
         return {
             "sameness": float(apart.median() / (2**0.5 * self.width.nanmedian())),
-            "copied": float((lean < self.lean).double().mean()),
+            "copied": float((lean <= self.lean + 1e-6).double().mean()),  # exact copies lie at 0, to rounding
             "width": float((_widths(x, self.modes) / self.width).nanmedian()),
             "distinct": min(1.0, float((n - 1) / (2 * pairs))),  # the birthday estimate of the support, over n
             "missing": float(self.share[(got < self.share / 4) & (luck < UNLIKELY)].sum()),

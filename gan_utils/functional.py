@@ -103,7 +103,7 @@ def _seed(module: nn.Module) -> nn.Module:
     seeded: dict[nn.Module, SeededDropout] = {}  # one module may stand in several places; named_children() shows one
     for parent in list(module.modules()):
         for name, child in list(parent._modules.items()):
-            if isinstance(child, (nn.Dropout, *_CHANNELWISE)):
+            if isinstance(child, (nn.Dropout, *_CHANNELWISE)) and type(child).__module__ == nn.Dropout.__module__:
                 new = SeededDropout(child.p, len(seeded), channels=isinstance(child, _CHANNELWISE))
                 setattr(parent, name, seeded.setdefault(child, new))
     others = [part for part in module.modules() if isinstance(part, Seeded) and not isinstance(part, SeededDropout)]
@@ -117,12 +117,12 @@ def _seeded(module: nn.Module) -> list[Seeded]:
 
 
 def _watched(module: nn.Module, seen: list[Tensor]) -> nn.Module:
-    """Return a copy that puts into ``seen`` what enters its last layer of weights (the last that was added): the features."""
-    module, head = copy.deepcopy(module), ""
-    for name, part in module.named_modules():
-        if any(weight.ndim > 1 for weight in part.parameters(recurse=False)):
-            head = name.partition(".parametrizations")[0]  # the layer, where a norm of torch's keeps its weight apart
-    module.get_submodule(head).register_forward_pre_hook(partial(_note, seen))
+    """Return a copy that puts into ``seen`` what enters the layer of weights that is called last: the features."""
+    module = copy.deepcopy(module)
+    for name, part in [*module.named_modules()]:
+        if not name or any(weight.ndim > 1 for weight in part.parameters(recurse=False)):
+            head = name.partition("parametrizations")[0].rstrip(".")  # where a norm of torch's keeps the weight apart
+            module.get_submodule(head).register_forward_pre_hook(partial(_note, seen))
     return module
 
 
@@ -244,7 +244,7 @@ class Functional:
         return output, {name: tensors[name] for name in buffers}
 
     def features(self, params: Tensors, buffers: Tensors, x: Tensor, key: Key = 0) -> Tensor:
-        """Return what enters the last layer of weights, the one that was added last: ``[B, *shape] -> [B, F]``."""
+        """Return what enters the last layer of weights, the one that is called last: ``[B, *shape] -> [B, F]``."""
         functional_call(self._watched, self._tensors(params, buffers, x, key), (x,))
         return self._seen.pop().flatten(1)
 
@@ -257,10 +257,11 @@ class Functional:
             part.calls = 0
         return params | _copies(buffers) | {name: torch.as_tensor(key, device=x.device) for name in self._keys}
 
-    def python_state(self) -> list[tuple[str, str, object]]:
-        """Return the numbers and words that modules keep beside their tensors, but for those of this package's that draw."""
+    def python_state(self) -> list[tuple[str, str, str]]:
+        """Return what modules keep beside their tensors, in words, but for those of this package's that draw."""
         parts = [(name, part) for name, part in self._train.named_modules() if not isinstance(part, Seeded)]
-        return [(n, key, v) for n, part in parts for key, v in vars(part).items() if isinstance(v, (int, float, str))]
+        kept = [(n, key, v) for n, part in parts for key, v in vars(part).items() if key not in vars(nn.Module())]
+        return [(n, key, repr(v)) for n, key, v in kept if isinstance(v, (int, float, str, list, dict))]
 
     def older(self, buffers: Tensors) -> Tensors:
         """Return the buffers one step of training later: those that count steps have counted one more."""
@@ -271,7 +272,8 @@ class Functional:
 
         Noise and dropout are left out of the trial. BatchNorm, or anything else that looks across the batch, makes this False.
         """
-        trial = copy.deepcopy(self._train)
+        trial = copy.deepcopy(self._eval).train()  # _train has run, and an old norm of torch's cannot be copied then
+        params = {k: torch.where(v == 0, 0.1, v) for k, v in params.items()}  # a last layer of zeros would hide all
         for part in _seeded(trial):
             part.training = False  # of this module alone: a network inside it goes on as in training
         alone = [functional_call(trial, (params, _copies(buffers)), (x,)) for x in (some, others)]

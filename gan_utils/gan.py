@@ -80,7 +80,8 @@ class GAN:
     Args:
         G: generator, latents ``[B, Z] -> [B, *shape]``: an ``nn.Module`` or a function of no arguments that builds one. A
             module's weights are drawn anew for every seed, by the ``reset_parameters()`` of its parts; for weights of your
-            own making give a function that makes them. What asks for no gradient is neither drawn nor trained.
+            own making give a function that makes them. What asks for no gradient is neither drawn nor trained. State of its own
+            (a weight that fades in, say) belongs in buffers: samples and checkpoints miss what a network counts in Python.
         D: discriminator (critic), ``[B, *shape] -> [B]`` or ``[B, 1]`` logits (no sigmoid): likewise.
         loss: a :class:`~gan_utils.losses.Loss` or its name.
         penalties: :class:`~gan_utils.penalties.Penalty` values, added to D's loss.

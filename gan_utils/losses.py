@@ -78,9 +78,7 @@ hinge = Loss("hinge", lambda real, fake: relu(1 - real) + relu(1 + fake), lambda
 wasserstein = Loss("wasserstein", lambda real, fake: fake - real, lambda fake, real: -fake)
 
 #: Relativistic pairing, Jolicoeur-Martineau (2019): each fake is judged against a real sample. The loss of R3GAN.
-relativistic = Loss(
-    "relativistic", lambda real, fake: softplus(fake - real), lambda fake, real: softplus(real() - fake)
-)
+relativistic = Loss("relativistic", lambda r, fake: softplus(fake - r), lambda fake, r: softplus(r() - fake))
 
 #: VEEGAN, Srivastava et al. (2017): G lowers D's estimate of log p_g / p_data at its samples, which is -D(G(z)) as a logit.
 reverse_kl = Loss("reverse_kl", _classify, lambda fake, real: -fake)

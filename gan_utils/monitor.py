@@ -329,7 +329,8 @@ def watch(monitors: Sequence[CollapseMonitor], n: int = 256) -> Callable[[int, A
     def look(step: int, run: Any) -> dict[str, list[float]]:
         if len(monitors) != len(run.seeds):
             raise ValueError(f"monitors must be {len(run.seeds)}, one for each seed; got {len(monitors)}.")
-        real, fakes = run.source.sample(n, runtime.generator(0, step)), run.sample(n, seed=step)
+        whole = n - n % min(n, run.batch)  # batches, which a D of packs can divide
+        real, fakes = run.source.sample(whole, runtime.generator(0, step)), run.sample(whole, seed=step)
         for monitor, fake, *logits in zip(monitors, fakes, run.judge(real), run.judge(fakes), strict=True):
             monitor.update(step, real=real.cpu(), fake=fake, d_real=logits[0], d_fake=logits[1])
         return {"spread": [m._rows[-1]["spread"] for m in monitors], "alarms": [len(m.active) for m in monitors]}
@@ -367,7 +368,7 @@ def _grad(name: str, net: object) -> float:
 def _ask(D: nn.Module, *sets: Tensor) -> list[Tensor]:
     """Return D's outputs on each set, in evaluation mode and with copies of its buffers, so that D stays as it was."""
     D = getattr(D, "_orig_mod", D)  # what torch.compile wraps
-    D = D.module if isinstance(D, nn.DataParallel) else D
+    D = D.module if isinstance(D, (nn.DataParallel, nn.parallel.DistributedDataParallel)) else D
     modes, buffers = {m: m.training for m in D.modules()}, {name: b.clone() for name, b in D.named_buffers()}
     try:
         for module in modes:

@@ -215,6 +215,8 @@ def film(frames: Frames, *, real: Data = None, seeds: Sequence[int] | None = Non
 
 def _strip(panels: Sequence[tuple[str, Sequence[int], Tensor]], cloud: Tensor | None, columns: int) -> np.ndarray:
     """Draw panels (title, steps [T], samples [T, n, ...]) as rows; a row whose steps differ from the first's says its own."""
+    if (form := panels[0][2].shape[2:]) != (2,) and (len(form) != 3 or form[0] not in (1, 3)):
+        raise ValueError(f"snapshots must be points [2] or images [1 or 3, h, w]; these samples are {list(form)}.")
     moments = np.unique(np.linspace(0, len(panels[0][1]) - 1, checks.integer("columns", columns)).round().astype(int))
     axes = _panels(len(panels), len(moments))
     for i, (row, (title, steps, samples)) in enumerate(zip(axes, panels, strict=True)):

@@ -75,10 +75,8 @@ def known(source: Any, *needs: str) -> Any:
     """Return ``source`` if it has what a source must have, or as much of it as is needed; TypeError says what it lacks."""
     missing = [name for name in needs or ("shape", "sample", "describe") if not hasattr(source, name)]
     if missing:
-        raise TypeError(
-            f"source must have shape, sample(n, generator) and describe(), as gu.data.Points(x) has for a tensor x; "
-            f"{type(source).__name__} lacks {missing}."
-        )
+        wanted = "source must have shape, sample(n, generator) and describe(), as gu.data.Points(x) has for a tensor x"
+        raise TypeError(f"{wanted}; {type(source).__name__} lacks {missing}.")
     return source
 
 

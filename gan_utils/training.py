@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import random
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.func import vmap
@@ -100,7 +102,7 @@ def fit(
         source: the data; see :class:`Source`.
         steps: steps in all: a resumed run does those that are left, and may not have done more already.
         seeds: a number n, for seeds 0 to n - 1, or the seeds themselves.
-        batch: samples in a batch.
+        batch: samples in a batch. Those of 50 steps are held in memory: of each seed ``50 * d_steps * batch`` samples.
         lr_g, lr_d: learning rates, one for each seed, in place of the one of ``gan.opt_g`` or ``gan.opt_d``. So one
             ensemble sweeps a learning rate; the history then has a column of that name.
         device: ``"auto"`` (CUDA if there is one, else the CPU) or a device.
@@ -176,10 +178,8 @@ def fit(
         run.compiled = run.compiled if compile == "auto" else compile not in (False, "replay")
     events = [*_frame_events(run, steps, frames, frame_size), *_callback_events(run, steps, callbacks, callback_every)]
     if checkpoint is not None:
-        every = (
-            max(1, steps // 10) if checkpoint_every is None else checks.integer("checkpoint_every", checkpoint_every)
-        )
-        events.append((every, partial(_save, run, checkpoint)))
+        gap = max(1, steps // 10) if checkpoint_every is None else checks.integer("checkpoint_every", checkpoint_every)
+        events.append((gap, partial(_save, run, checkpoint)))
     replay = compile == "replay" or (compile == "auto" and steps - run.step >= REPLAY_FROM)
     _train(Advance(run, replay=replay), steps, events, progress)
     if checkpoint is not None and run.step < steps:  # interrupted
@@ -275,7 +275,7 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
 
 
 def _try_network(role: str, network: Callable, params: dict, buffers: dict, x: Tensor, fed: str) -> Tensor:
-    before = torch.random.get_rng_state()
+    before = _global_draws()
     try:
         out = network(params, buffers, x)[0]
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
@@ -283,12 +283,17 @@ def _try_network(role: str, network: Callable, params: dict, buffers: dict, x: T
         raise ValueError(f"{role} cannot take {fed}: {str(error).splitlines()[0]}{hint * (role == 'G')}") from error
     if not isinstance(out, Tensor):
         raise TypeError(f"{role} must return one tensor; it returned {type(out).__name__}.")
-    if not torch.equal(before, torch.random.get_rng_state()):
+    if before != _global_draws():
         raise ValueError(
             f"{role} draws random numbers of its own, which no seed would reproduce. For dropout use nn.Dropout, which "
             f"fit() seeds, and dropout=0 in attention and recurrent layers; feed other noise through the latents or the source."
         )
     return out
+
+
+def _global_draws() -> tuple:
+    """Return how far the generators have come that no seed of ours sets: torch's, Python's and NumPy's."""
+    return torch.random.get_rng_state().tolist(), random.getstate(), np.random.get_state(legacy=False)["state"]["pos"]
 
 
 def _frame_events(run: Run, steps: int, frames: int, size: int) -> list[Event]:
@@ -320,7 +325,7 @@ def _callback_events(run: Run, steps: int, callbacks: Sequence[Callback], every:
             for name, value in said.items():
                 if name in ("seed", "lr_g", "lr_d", "step", "diverged", *Logs._fields):
                     raise ValueError(f"a callback returned {name!r}, which is a column of the history already.")
-                values = torch.as_tensor(value, dtype=torch.float32).cpu()
+                values = checks.numbers(f"a callback's {name!r}", value).detach().cpu()
                 values = checks.shaped(f"a callback's {name!r}", values, len(run.seeds)) if values.ndim else values
                 values = values.expand(len(run.seeds))
                 run.metrics.setdefault(name, {})[run.step] = values.clone(memory_format=torch.contiguous_format)
@@ -393,8 +398,7 @@ class Advance:
         run = self.run
         block, first = divmod(run.step, BLOCK)
         if block != self.block:
-            blocks = [draw_block(run.gan, run.source, seed, block, run.batch) for seed in run.seeds]
-            self.block, self.noise = block, tree_map(lambda *b: torch.stack(b, dim=1).to(run.device), *blocks)
+            self._draw(block)
         part = tree_map(lambda t: t[first : first + stop - run.step], self.noise)
         if self.step is None:
             self._begin(tree_map(lambda t: t[0], part))
@@ -409,9 +413,20 @@ class Advance:
         run.log_steps += [at[i] for i in kept]
         run.step = stop
 
+    def _draw(self, block: int) -> None:
+        """Draw a block of noise and data for all seeds, into the memory of the one before: it may be gigabytes."""
+        run, n = self.run, len(self.run.seeds)
+        for i, seed in enumerate(run.seeds):
+            own = draw_block(run.gan, run.source, seed, block, run.batch)
+            if self.noise is None:
+                self.noise = tree_map(lambda t: t.new_empty(len(t), n, *t.shape[1:], device=run.device), own)
+            tree_map(lambda every, t, i=i: every[:, i].copy_(t), self.noise, own)
+        self.block = block
+
     def _begin(self, now: Batch) -> None:
         """Settle, by a step that is thrown away, whether vmap can follow the networks, and whether Python counts in them."""
-        run, plain, before = self.run, partial(step, self.run.gan), self._python_state()
+        run, plain, G, D = self.run, partial(step, self.run.gan), self.run.gan.G, self.run.gan.D
+        before = G.python_state() + D.python_state()
         if self.together:
             try:
                 vmap(plain)(run.state, now)
@@ -421,13 +436,11 @@ class Advance:
         elif run.compiled or self.replay:
             plain(_member(run.state, 0), Batch(*(t[0] for t in now)))
         self.eager = _in_place(vmap(plain) if self.together else plain)
-        if self._python_state() != before:
+        if G.python_state() + D.python_state() != before:
             run.compiled = self.replay = False
             run.note += "; run eagerly, since a network keeps a count in Python, which no list of operations would see"
+            warnings.warn("A network counts in Python, which samples and checkpoints miss: use a buffer.", stacklevel=5)
         self.step = self._prepare if run.compiled or self.replay else self.eager
-
-    def _python_state(self) -> list[tuple]:
-        return self.run.gan.G.python_state() + self.run.gan.D.python_state()
 
     def _steps(self, state: State, noise: Batch) -> Tensor:
         logs = []

@@ -37,40 +37,28 @@ class Networks:
         shape: of one sample.
         kind: ``"mlp"`` or ``"dcgan"``.
         lr: Adam's step size; by default 1e-3 for points, 5e-4 for images.
+        latent: the length of a latent; by default 2 for points, however many numbers they have, and 64 for images.
     """
 
     shape: tuple[int, ...]
     kind: str
     lr: float
+    latent: int
+    image: bool  #: whether a sample is an image [channels, height, width]
+    size: int  #: how many numbers a sample has
+    width: int  #: of the MLPs' hidden layers
 
-    def __init__(self, shape: Sequence[int], kind: str = "mlp", lr: float | None = None) -> None:
+    def __init__(self, shape: Sequence[int], kind: str = "mlp", lr: float | None = None, latent: int | None = None):
         sizes = [checks.integer("shape", size) for size in checks.kind("shape", shape, Sequence)]
         checks.integer("the length of shape", len(sizes))
         checks.choice("networks", kind, ("mlp", "dcgan"))
         if kind == "dcgan" and sizes[1:] != [28, 28]:
             raise ValueError(f"networks='dcgan' takes images [channels, 28, 28]; the source has {sizes}.")
         lr = (5e-4 if len(sizes) == 3 else 1e-3) if lr is None else checks.number("lr", lr, above=0)
-        vars(self).update(shape=tuple(sizes), kind=kind, lr=lr)  # a frozen value refuses what is set in the usual way
-
-    @property
-    def image(self) -> bool:
-        """Whether a sample is an image [channels, height, width]."""
-        return len(self.shape) == 3
-
-    @property
-    def size(self) -> int:
-        """How many numbers a sample has."""
-        return math.prod(self.shape)
-
-    @property
-    def width(self) -> int:
-        """The width of the MLPs' hidden layers."""
-        return 128 if self.image else 64
-
-    @property
-    def latent(self) -> int:
-        """The length of a latent."""
-        return 64 if self.image else 2
+        image = len(sizes) == 3
+        latent = (64 if image else 2) if latent is None else checks.integer("latent", latent)
+        parts = {"image": image, "size": math.prod(sizes), "width": 128 if image else 64, "latent": latent}
+        vars(self).update(parts, shape=tuple(sizes), kind=kind, lr=lr)  # frozen: it refuses to be set in the usual way
 
     def generator(self, inputs: int | None = None) -> nn.Module:
         """Return a generator; an MLP on ``inputs`` numbers if these are given, whatever the kind."""
@@ -179,6 +167,7 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
         lr: Adam's step size, see :class:`Networks`. Recipes with another optimiser scale theirs alike.
         changes: the recipe's own settings (``m=3`` for ``"pacgan"``; see ``Recipe.settings``), or any argument of
             :class:`~gan_utils.gan.GAN`, which replaces the recipe's. (Another ``opt_d`` for ``"wgan"`` must clip.)
+            ``latent=10`` builds a G for latents of that length: points have 2, too few for a table of ten columns.
 
     Raises:
         ValueError: an unknown name or change, with a suggestion; a recipe or network for images, and the data are not; a D
@@ -199,8 +188,9 @@ def build(name: str, source: Source, *, networks: str = "mlp", lr: float | None 
     for change in changes:
         checks.choice("argument", change, [*chosen.settings, *sorted(arguments - set(chosen.settings))])
     own = {key: changes.pop(key) for key in chosen.settings if key in changes}
-    changes = {"latent": None} | changes if "G" in changes else changes  # another G has a latent of its own
-    made = chosen.make(Networks(tuple(known(source).shape), networks, lr), **own)
+    # another G has a latent of its own
+    latent = changes.setdefault("latent", None) if "G" in changes else changes.pop("latent", None)
+    made = chosen.make(Networks(tuple(known(source).shape), networks, lr, latent), **own)
     gan = replace(made, **changes)
     for trick in critics.__all__:  # a D without it would be the plain GAN under this name
         if f"{trick}(" in made.D.description and f"{trick}(" not in gan.D.description:

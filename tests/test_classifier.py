@@ -148,3 +148,12 @@ def test_accuracy_on_the_test_images(net):
     recorded = FIGURES["test digits"]
     assert abs(float(right.double().mean()) * 100 - recorded["accuracy"]) < 0.05
     assert abs(float((~is_digit).double().mean()) * 100 - recorded["rejected"]) < 0.05
+
+
+def test_digits_from_zero_to_one_are_refused_and_grey_ones_are_not(net):
+    x = mnist().sample(20, rng())
+    with pytest.raises(
+        ValueError, match=r"x must lie in \[-1, 1\], black to white \(2 x - 1 of \[0, 1\]\); got 0 to 1"
+    ):
+        net.predict((x + 1) / 2)
+    assert not net.predict(torch.zeros(3, 1, 28, 28)).is_digit.any()  # what is left of a run that has diverged

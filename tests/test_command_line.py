@@ -69,7 +69,7 @@ def test_folders_of_images_and_bytes(tmp_path):
     assert from_folder.shape == (100, 1, 28, 28) and torch.equal(from_folder, from_file)
     assert (from_file.min(), from_file.max()) == (-1, 1)
     Image.fromarray(np.zeros((28, 28, 3), np.uint8)).save(tmp_path / "pictures" / "zz.png")
-    with pytest.raises(ValueError, match=r"zz.png is \(28, 28, 3\), 000.png \(28, 28\): all must be of one shape"):
+    with pytest.raises(ValueError, match=r"zz.png is \(28, 28, 3\), 000.png \(28, 28\): all must be alike"):
         load(tmp_path / "pictures")
 
 

@@ -344,3 +344,28 @@ def test_features_are_what_enters_the_last_layer():
 def test_bad_settings_are_named(call, words):
     with pytest.raises((ValueError, TypeError), match=f"^{words}"):
         call()
+
+
+class HeadFirst(nn.Module):
+    """Names its layers in another order than it calls them; ``aux`` is named last and never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.body, self.aux = nn.Linear(6, 1), nn.Linear(2, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.head(self.body(x).relu())
+
+
+@pytest.mark.parametrize("norm", [lambda layer: layer, nn.utils.parametrizations.weight_norm])
+def test_features_go_by_the_order_of_the_calls(norm):
+    def critic():
+        D = HeadFirst()
+        D.head = norm(D.head)
+        return D
+
+    network = Functional(critic, "D")
+    params, buffers = network.draw()
+    x = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    features = network.features(params, buffers, x)
+    torch.testing.assert_close(features, (x @ params["body.weight"].T + params["body.bias"]).relu())

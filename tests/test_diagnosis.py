@@ -318,3 +318,23 @@ def test_nothing_is_remarked_where_nothing_misleads(found):
         assert gu.diagnose(form, form.flip(0)[:150]).remarks == ()
     assert gu.diagnose(REAL[:1], FRESH).remarks == ()
     assert gu.diagnose(REAL, REAL[:1].expand(N, 2)).remarks == ()  # one output, on the data's own scale
+
+
+def test_copies_are_not_called_healthy_where_the_real_data_are_among_the_training_data():
+    x = torch.randn(1_500, 8, generator=gu.generator(0))
+    found = gu.diagnose(x[:500], x[500:1_000], train=x)  # every fake is a row of train
+    assert found.verdict == "too few samples" and "100% of the real samples lie in train" in found.remarks[-1]
+    leaked = torch.cat([x[:470], x[1_000:1_030]])  # six in a hundred
+    assert gu.diagnose(leaked, x[500:1_000], train=x[470:1_030]).verdict == "memorised"
+
+
+def test_copies_are_found_where_some_real_samples_repeat():
+    real = torch.randn(1_000, 8, generator=gu.generator(0))
+    real[:60] = real[60:120]
+    assert gu.diagnose(real, real[torch.randperm(1_000, generator=gu.generator(1))[:500]]).verdict == "memorised"
+
+
+def test_images_from_zero_to_one_beside_others_are_remarked_upon():
+    x = gu.data.mnist().sample(600, gu.generator(0))
+    found = gu.diagnose(x[:300], (x[300:] + 1) / 2)
+    assert any("on one scale?" in remark for remark in found.remarks)

@@ -555,3 +555,27 @@ def test_a_network_laid_over_several_devices_is_asked_as_it_is():
         found.append(monitor.table.old_now.tolist())
     np.testing.assert_array_equal(*found)
     assert np.isfinite(found[1][-1])
+
+
+def test_the_callback_takes_batches_that_a_pack_divides():
+    ring = gu.data.ring()
+    gan = gu.zoo.build("pacgan", ring, m=3)
+    monitor = gu.CollapseMonitor(on_alarm=lambda alarm: None)
+    look = gu.monitor.watch([monitor])
+    run = gu.fit(gan, ring, steps=2, batch=18, callbacks=[look], callback_every=1, compile=False, progress=False)
+    assert len(monitor.table) == 2 and run.history["spread"].notna().all()
+
+
+def test_a_d_that_runs_on_several_machines_is_asked_by_itself():
+    class Everywhere(nn.parallel.DistributedDataParallel):
+        """As far as it can be without a process group: what it wraps, and a pass that all machines must share."""
+
+        def __init__(self, module):
+            nn.Module.__init__(self)
+            self.module = module
+
+        def forward(self, x):
+            raise AssertionError("one machine alone would wait for the others")
+
+    (said,) = gu.monitor._ask(Everywhere(nn.Linear(2, 1)), torch.ones(3, 2))
+    assert said.shape == (3,)

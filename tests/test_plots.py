@@ -178,3 +178,11 @@ def test_evidence_has_one_scale_for_all_measures():
     np.testing.assert_allclose(bars[1].get_xdata(), [-0.25, 0.25])
     inside = plots.evidence([("fine", 1.1, 1.0, 0.5, 1.5, 2.0)])
     assert dots[0].get_color() != inside.lines[2].get_color() and wide(ax) <= SIDE
+
+
+@pytest.mark.parametrize("shape", [(1,), (24,), (1, 24), (4, 5, 5)])
+def test_snapshots_that_are_neither_points_nor_images_are_named(shape):
+    frames = gu.Frames([0, 1], torch.zeros(2, 1, 3, *shape))
+    for draw in (plots.film, plots.scrubber):
+        with pytest.raises(ValueError, match=r"snapshots must be points \[2\] or images"):
+            draw(frames)

@@ -593,7 +593,8 @@ class CountsItself(nn.Module):
 @pytest.mark.parametrize("how", ["replay", True])
 def test_a_network_that_counts_in_python_runs_as_it_is(how):
     gan = gu.GAN(gu.models.mlp(2, 4, 2), CountsItself, together=True)
-    run = train(gan, steps=40, compile=how)
+    with pytest.warns(UserWarning, match="counts in Python, which samples and checkpoints miss: use a buffer"):
+        run = train(gan, steps=40, compile=how)
     assert "a network keeps a count in Python" in run.summary() and not run.compiled
     assert gan.D._train.count >= 2 * 40  # once in D's turn and once in G's
 
@@ -924,3 +925,77 @@ def test_latents_as_images_are_explained():
     G = nn.Sequential(nn.ConvTranspose2d(8, 4, 4), nn.Conv2d(4, 1, 4))
     with pytest.raises(ValueError, match=r"begin G with nn.Unflatten\(1, \(Z, 1, 1\)\)"):
         train(gu.GAN(G, gu.models.mlp(2, 4, 1)), steps=1)
+
+
+class CountsInADict(nn.Module):
+    """Keeps its count where numbers and words alone would not show it, and changes its ways late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.kept = nn.Linear(2, 1), {"calls": 0}
+
+    def forward(self, x):
+        self.kept["calls"] += 1
+        return self.linear(x) * (0 if self.kept["calls"] < 200 else 1)
+
+
+def test_a_count_in_a_dict_is_seen_too():
+    with pytest.warns(UserWarning, match="counts in Python"):
+        run = train(gu.GAN(gu.models.mlp(2, 4, 2), CountsInADict, together=True), compile="replay")
+    assert "a network keeps a count in Python" in run.summary()
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+def test_randomness_of_python_and_numpy_in_a_network_is_refused(draw):
+    class Coin(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(2, 2)
+
+        def forward(self, z):
+            return self.linear(z if draw() < 0.9 else -z)
+
+    with pytest.raises(ValueError, match="G draws random numbers of its own, which no seed would reproduce"):
+        train(gu.GAN(Coin, gu.models.mlp(2, 4, 1)))
+
+
+def test_a_last_layer_of_zeros_does_not_hide_that_d_sees_the_batch():
+    def critic():
+        D = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+        nn.init.zeros_(D[-1].weight)
+        nn.init.zeros_(D[-1].bias)
+        return D
+
+    with pytest.warns(UserWarning, match="D judges a sample by its batch"):
+        run = train(gu.GAN(gu.models.mlp(2, 4, 2), critic, penalties=gu.penalties.r1(0.1)), steps=2)
+    assert run.gan.together is False
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*", "ignore:.*spectral_norm.*")
+def test_the_old_spectral_norm_of_torch_trains():
+    def critic():
+        norm = nn.utils.spectral_norm
+        return nn.Sequential(norm(nn.Linear(2, 8)), nn.LeakyReLU(0.2), norm(nn.Linear(8, 1)))
+
+    run = train(gu.GAN(gu.models.mlp(2, 4, 2), critic), steps=3)
+    assert run.step == 3 and run.gan.together is True
+
+
+def test_a_dropout_of_the_readers_own_is_left_as_it_is():
+    class Doubles(nn.Dropout):
+        def forward(self, x):
+            return 2 * x
+
+    D = gu.GAN(gu.models.mlp(2, 4, 2), nn.Sequential(nn.Linear(2, 1), Doubles())).D
+    params, buffers = D.draw()
+    x = torch.ones(1, 2)
+    expected = 2 * (x @ params["0.weight"].T + params["0.bias"])
+    torch.testing.assert_close(D(params, buffers, x)[0], expected)
+
+
+def test_callbacks_may_return_what_still_has_its_graph_and_mistakes_are_named():
+    scale = torch.ones((), requires_grad=True)
+    run = train(callbacks=[lambda step, run: {"score": 3 * scale}], callback_every=30)
+    assert run.history["score"].dropna().unique().tolist() == [3.0]
+    with pytest.raises(TypeError, match="a callback's 'score' must be numbers, as many in each row; got None"):
+        train(callbacks=[lambda step, run: {"score": None}])

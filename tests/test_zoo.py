@@ -277,3 +277,14 @@ def test_a_recipe_needs_a_name_of_its_own_and_three_paragraphs():
         with pytest.raises(ValueError, match=f"recipe '{name}' must have a name of its own, a title, a formula and a"):
             zoo._recipe(name, "kodali2017", "1")(make)
     assert before == zoo.RECIPES
+
+
+def test_latents_may_be_of_any_length():
+    table = gu.data.Points(torch.randn(50, 10, generator=torch.Generator().manual_seed(0)))
+    assert zoo.build("r3gan", table).latent == 2
+    for name in ("r3gan", "veegan", "mixture"):
+        gan = zoo.build(name, table, latent=10)
+        assert gan.latent == (11 if name == "mixture" else 10)  # one number says which generator
+        check_step(gan, table)
+    with pytest.raises(ValueError, match="latent must be at least 1; got 0"):
+        zoo.build("r3gan", table, latent=0)

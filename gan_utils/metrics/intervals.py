@@ -17,7 +17,7 @@ from gan_utils.checks import Samples
 __all__ = ["Interval", "bootstrap", "real_against_real", "report", "wilson"]
 
 
-Measure = Callable[..., float | Tensor]  # of one set of samples, or of two
+Metric = Callable[..., float | Tensor]  # of one set of samples, or of two
 
 
 class Interval(NamedTuple):
@@ -28,9 +28,7 @@ class Interval(NamedTuple):
     high: float  #: upper end; the greatest
 
 
-def bootstrap(
-    statistic: Measure, *samples: Samples, repeats: int = 200, seed: int = 0, level: float = 0.95
-) -> Interval:
+def bootstrap(statistic: Metric, *samples: Samples, repeats: int = 200, seed: int = 0, level: float = 0.95) -> Interval:
     """Return ``statistic(*samples)`` with its percentile bootstrap interval (Efron, 1979).
 
     The rows ``[n, ...]`` of each set are drawn anew with replacement, independently of the other sets. Good for means and
@@ -57,7 +55,7 @@ def bootstrap(
     return Interval(value, float(low), float(high))
 
 
-def real_against_real(metric: Measure, real: Samples, *, repeats: int = 20, seed: int = 0) -> Interval:
+def real_against_real(metric: Metric, real: Samples, *, repeats: int = 20, seed: int = 0) -> Interval:
     """Return the median, least and greatest ``metric(half, other half)`` over random halvings of real data ``[n, ...]``.
 
     So a perfect sampler would score: compare with the metric of n // 2 real and n // 2 fake rows. The halvings share their
