@@ -78,9 +78,9 @@ class Networks:
         if look is not None:
             layers: Any = D.layers if deep else D  # changed inside D, so that it is drawn as DCGAN asks
             i = [i for i, part in enumerate(layers) if hasattr(part, "weight")][-at]
-            ends, n = layers[i].weight.shape[:2]
-            layers[i] = nn.Linear(n + adds, ends) if layers[i].weight.ndim == 2 else nn.Conv2d(n + adds, ends, 4, 2, 1)
+            ends, n, *kernel = layers[i].weight.shape
             layers.insert(i, look(n))
+            layers[i + 1] = nn.Conv2d(n + adds, ends, 4, 2, 1) if kernel else nn.Linear(n + adds, ends)  # as DCGAN's
             getattr(D, "reset_parameters", lambda: None)()
         return D
 
