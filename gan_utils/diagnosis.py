@@ -274,7 +274,7 @@ def diagnose(
     # Copies are looked for in all of the training data. A real sample's own row there does not count.
     leans = _lean(real, train, own), _lean(fake, train, 0)
     if own == 0 and (known := float((leans[0] < 1e-6).double().mean())) > 0.01:
-        remarks += (f"{known:.0%} of the real samples lie in train: without others one cannot ask for copies.",)
+        remarks += (f"{known:.0%} of the real samples lie in train: take others, or copies may not be told.",)
     scores = []
     for i in range(SPLITS):
         a, b = _drawn(len(real), 2 * size, seed, i).split(size)

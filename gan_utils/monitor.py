@@ -318,8 +318,9 @@ class CollapseMonitor:
 def watch(monitors: Sequence[CollapseMonitor], n: int = 256) -> Callable[[int, Any], dict[str, list[float]]]:
     """Return a callback for :func:`~gan_utils.training.fit` that shows each seed's samples and logits to its own monitor.
 
-    The history gains ``spread`` and ``alarms``, how many are not cleared. A run keeps neither gradients nor one D for all
-    seeds, so these are not watched. ValueError at the first call if there are not as many monitors as seeds.
+    A look takes ``n`` samples, or as many as make whole batches. The history gains ``spread`` and ``alarms``, how many are
+    not cleared. A run keeps neither gradients nor one D for all seeds, so these are not watched.
+    ValueError at the first call if there are not as many monitors as seeds.
     """
 
     for monitor in checks.kind("monitors", monitors, Sequence):

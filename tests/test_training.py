@@ -999,3 +999,11 @@ def test_callbacks_may_return_what_still_has_its_graph_and_mistakes_are_named():
     assert run.history["score"].dropna().unique().tolist() == [3.0]
     with pytest.raises(TypeError, match="a callback's 'score' must be numbers, as many in each row; got None"):
         train(callbacks=[lambda step, run: {"score": None}])
+
+
+def test_a_block_is_drawn_once_however_often_training_stops_in_it(monkeypatch):
+    drawn = []
+    draw = training.draw_block
+    monkeypatch.setattr(training, "draw_block", lambda *given: drawn.append(given[2:4]) or draw(*given))
+    train(seeds=[3, 5], steps=BLOCK + 10, callbacks=[lambda step, run: None], callback_every=7)
+    assert drawn == [(3, 0), (5, 0), (3, 1), (5, 1)]
