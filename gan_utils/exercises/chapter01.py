@@ -132,6 +132,11 @@ def wasserstein(answer: Any) -> None:
         close(given, 1.2),
         f"For x = (0, 1) and y = (3, 0.4) it is 1.2; yours gives {float(given):g}. Each y takes one x, not any that is near.",
     )
+    given = _number(run_answer(answer, torch.tensor([3.0, 0.4]), torch.tensor([0.0, 1.0])), "The distance")
+    expect(
+        close(given, 1.2),
+        f"For x = (3, 0.4) and y = (0, 1) it is 1.2; yours gives {float(given):g}. Each x goes to one y: none stays behind.",
+    )
 
 
 @exercise("1.5", praise="One point takes everything: this is collapse, as a best answer.")

@@ -141,6 +141,13 @@ def _turns(answer: Any) -> None:
         "A remainder from 0 to 2 pi makes a step back into a long one forward. Bring it into [-pi, pi).",
     )
     expect(close(given, wanted), f"20 steps of 0.9 and 5 back are {wanted:.2f} turns; yours gives {float(given):.2f}.")
+    path = 2.5 * torch.arange(11.0)
+    large = torch.as_tensor(run_answer(answer, torch.atan2(path.sin(), path.cos())))
+    expect(
+        close(large, 25 / (2 * math.pi)),
+        "Right for steps of 0.9, but ten steps of 2.5, each still less than half a turn, are 3.98 turns; "
+        f"yours gives {float(large):.2f}.",
+    )
 
 
 def _form(value: object) -> str:

@@ -146,6 +146,8 @@ def _fair_modes(answer: Any) -> None:
         "Yours takes the modes as equal. One with a tenth of the data needs 2.5 of 100 samples, and 5 are enough.",
     )
     expect(int(count([5, 60], [0.25, 0.75])) == 1, "A mode with a quarter of the data needs 6.25 of 100 samples.")
+    message = "A mode with a quarter of the data needs 6.125 of 98 samples, so 6 are too few: do not round."
+    expect(int(count([6, 60], [0.25, 0.75], 98)) == 1, message)
     # Numbers that float32 holds exactly, so that the tie is one in whatever precision.
     expect(
         int(count([4, 50], [0.25, 0.75], 64)) == 2,

@@ -53,6 +53,7 @@ WRONG = {
         (lambda x, y: x.sort().values - y.sort().values, "should be one number"),
         (lambda x, y: (y.sort().values - x.sort().values).mean(), "Take the absolute value"),
         (lambda x, y: (x[:, None] - y).abs().min(1).values.mean(), "Each y takes one x"),
+        (lambda x, y: (x[:, None] - y).abs().min(0).values.mean(), "Each x goes to one y"),
     ],
     "1.5": [
         (lambda D: torch.softmax(20 * D, 0), "however narrow its lead"),

@@ -99,6 +99,20 @@ def asked_for(G, D, opt_g, opt_d, x, z):
     return d_loss.item(), g_loss.item()
 
 
+def two_backward(G, D, opt_g, opt_d, x, z):
+    """Right: D's turn goes back through its two halves one after the other, as PyTorch's DCGAN example does."""
+    opt_d.zero_grad()
+    halves = softplus(-D(x)).mean(), softplus(D(G(z).detach())).mean()
+    for half in halves:
+        half.backward()
+    opt_d.step()
+    opt_g.zero_grad()
+    g_loss = softplus(-D(G(z))).mean()
+    g_loss.backward(inputs=list(G.parameters()))
+    opt_g.step()
+    return sum(halves).item(), g_loss.item()
+
+
 def swapped_losses(*given):
     return step_with(detach=True)(*given)[::-1]
 
@@ -178,5 +192,6 @@ ALSO_RIGHT = {
     "2.4": [
         frozen_d,
         asked_for,
+        two_backward,
     ],
 }

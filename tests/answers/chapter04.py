@@ -25,6 +25,11 @@ def careless_kl(fake, real):
     return (p * (p / q).log()).sum(), share(fake)
 
 
+def all_terms_positive(fake, real):
+    p, q = fake[:10] / fake[:10].sum(), real[:10] / real[:10].sum()
+    return (p * (p / q).log()).abs().nansum(), share(fake)
+
+
 def half_partial_kl(fake, real):
     p, q = fake[:10] / fake[:10].sum(), real[:10] / real.sum()
     return torch.special.xlogy(p, p / q).sum(), share(fake)
@@ -73,6 +78,7 @@ WRONG = {
         (half_partial_kl, "data's ten shares"),
         (lambda fake, real: (kl(fake, torch.ones(11)), share(fake)), "a tenth"),
         (lambda fake, real: kl(fake, real), "two numbers"),
+        (all_terms_positive, "Not the sum of q log"),
         (lambda fake, real: (share(fake), kl(fake, real)), "divergence first"),
         (lambda fake, real: (fake[:10] / fake[:10].sum(), share(fake)), "should be one number"),
     ],

@@ -40,6 +40,11 @@ def copies_left_out(real, fake, k):
     return (torch.cdist(fake, real) <= radius).any(1).double().mean()
 
 
+def ball_of_the_nearest(real, fake, k):
+    nearest = torch.cdist(fake, real).min(1)
+    return (nearest.values <= balls(real, k)[nearest.indices]).double().mean()
+
+
 WRONG = {
     "9.1": [
         (copies_left_out, "copies of a point"),
@@ -54,6 +59,7 @@ WRONG = {
             "use <=, not <",
         ),
         (lambda real, fake, k: inside(real, fake, k).any(0), "one number"),
+        (ball_of_the_nearest, "ask all balls"),
         (
             lambda real, fake, k: (
                 (torch.cdist(real, fake) <= torch.cdist(real, real).topk(k + 1, dim=1).values[:, -1:])
