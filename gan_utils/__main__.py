@@ -109,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
         about = f"{text}: .npy, or a folder of images"
         command.add_argument(f"--{name}", type=Path, required=True, metavar="PATH", help=about)
     command.add_argument("--train", type=Path, metavar="PATH", help="the training data, if --real are others")
-    command.add_argument("--features", choices=list(FEATURES), default="raw", help="compare by these (default: raw)")
+    about = "compare by these (default: raw numbers, which say little about images: save features of yours as .npy)"
+    command.add_argument("--features", choices=list(FEATURES), default="raw", help=about)
     command.add_argument("--html", type=Path, metavar="FILE", help="write the report as a web page too")
     command.add_argument("--json", action="store_true", help="print JSON instead of text")
     command.add_argument("--seed", type=int, default=0, help="which samples of large sets are looked at (default 0)")

@@ -116,8 +116,8 @@ class MinibatchDiscrimination(nn.Module):
     """Minibatch discrimination, Salimans et al. (2016): ``[B, features] -> [B, features + kernels]``, a layer of D.
 
     Appended is how close a sample is to the others of its batch: ``sum over j != i of exp(-|M_i - M_j|_1)`` for each
-    kernel, M = T(x) with ``dims`` numbers a kernel. The paper's size is 100 kernels of 5; it costs O(B^2). T starts from
-    N(0, 1 / features). Real and fake samples must go through D apart, which ``fit`` finds out.
+    kernel, M = T(x) with ``dims`` numbers a kernel. (The authors' code has 100 kernels of 5 for CIFAR.) It costs O(B^2).
+    T starts from N(0, 1 / features). Real and fake samples must go through D apart, which ``fit`` finds out.
 
     Example:
         Of eight equal samples each has the other seven as near as can be:
@@ -201,9 +201,10 @@ class InstanceNoise(Seeded):
 class DiffAugment(Seeded):
     """DiffAugment, Zhao et al. (2020), for images ``[B, c, h, w]``: D judges real and fake ones changed alike, at random.
 
-    The policy for grey images: brightness (one number a sample, uniform on +-.5, added), then a shift by up to 1/8 of the
+    Of the authors' policy: brightness (one number a sample, uniform on +-.5, added), then a shift by up to 1/8 of the
     size (what comes in is 0, as in the authors' code), then a square cut-out of half the size (set to 0, its centre
-    anywhere). Gradients reach G through all three. On images scaled to [-1, 1], 0 is mid-grey. Off when not in training.
+    anywhere). Their code also changes the contrast, which is left out, and the saturation, which a grey image has not.
+    Gradients reach G through all three. On images scaled to [-1, 1], 0 is mid-grey. Off when not in training.
     """
 
     def __init__(self, D: nn.Module, brightness: float = 1.0, shift: float = 0.125, cutout: float = 0.5) -> None:

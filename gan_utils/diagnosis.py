@@ -58,6 +58,7 @@ QUESTIONS: dict[str, Question] = {
     "missing": Question("share of data in modes with under a quarter of their due", 0.0, 0.4, True, "dropped modes"),
     "uneven": Question("share of fakes that belong into other modes", 0.15, 0.5, True, "unequal modes"),
     "astray": Question("share of fakes farther from the data than 95 % of real ones", 0.15, 0.4, True, "low fidelity"),
+    "spread": Question("mean distance of two fakes, over that of two reals", 0.25, 0.4, False, "one output"),
 }
 
 
@@ -80,8 +81,9 @@ VERDICTS: dict[str, Verdict] = {
     ),
     "one output": Verdict(
         "The generator makes one and the same output for nearly all latents (complete collapse).",
-        "Watch fixed latents over time: if the one output moves, the two players chase each other. Try a loss on pairs with R1 "
-        "and R2. If it does not move and D separates perfectly, look for a dead generator or a vanishing gradient first.",
+        "Watch fixed latents over time: if the one output moves, the two players chase each other. Try a quicker D, and a loss "
+        "on pairs with R1 and R2. If it does not move and D separates perfectly, look for a dead generator or a vanishing "
+        "gradient first.",
         "1-the-game/04-mnist",
     ),
     "memorised": Verdict(
@@ -96,18 +98,21 @@ VERDICTS: dict[str, Verdict] = {
     ),
     "dropped modes": Verdict(
         "Parts of the data are never made, or hardly ever (partial collapse).",
-        "Let D see several samples at once (PacGAN), or use a loss on pairs with R1 and R2; train on if coverage is rising.",
+        "Train on if coverage is rising. Else try another learning rate for D: lower where it is far ahead, or else higher. "
+        "Then, on points, least squares; on images R1, or R1 and R2.",
         "2-collapse/06-meeting-collapse",
     ),
     "unequal modes": Verdict(
         "Every part of the data is made, but in the wrong proportions.",
-        "Often the fakes hop between modes: average the generator's parameters (EMA) and train on. Then try PacGAN or R1.",
+        "Diagnose samples of the generator's average (EMA) too. If that is in order, the generator only sways, and the average "
+        "is what to keep. If it is one blot, the generator hops, which no average heals: try a quicker D.",
         "2-collapse/08-known-modes",
     ),
     "low fidelity": Verdict(
         "Many fakes lie where there are no data.",
-        "By itself no collapse. Train longer, look for an unstable or too weak D, check the scale of the data; between modes "
-        "some fakes are inevitable for a continuous generator.",
+        "If one output was also found, they are one blot beside the data: a collapse, and more time alone does not heal it. "
+        "Else train longer, look for an unstable or too weak D, check the scale of the data; between modes some fakes are "
+        "inevitable for a continuous generator.",
         "2-collapse/07-why-it-happens",
     ),
     "too few samples": Verdict(
@@ -154,7 +159,8 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values that ``json`` can write."""
-        rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
+        table = self.table.replace([math.inf, -math.inf], math.nan)
+        rows = table.astype(object).where(table.notna(), None).to_dict("records")
         own = {"verdict": self.verdict, "confidence": self.confidence, "also": [*self.also], "remarks": [*self.remarks]}
         return own | VERDICTS[self.verdict]._asdict() | {"evidence": rows, "facts": dict(self.facts)}
 
@@ -262,7 +268,8 @@ def diagnose(
     if len(middle) > sum(map(len, sets.values())):  # images: the distances stay, in as many columns as there are rows
         turned = torch.linalg.qr(torch.cat([*sets.values()]).T).Q
         sets = {name: x @ turned for name, x in sets.items()}
-    train, own = (sets["train"], 0) if "train" in sets else (sets["real"], 1)
+    # A row that is there twice would have a nearest neighbour as near as the next one, and lean to neither.
+    train, own = (sets["train"].unique(dim=0), 0) if "train" in sets else (sets["real"], 1)
     real, fake = (sets[name][rows] for name, rows in looked.items())
     size = facts["samples a split"] = min(len(real) // 2, len(fake), AT_ONCE)
     if size < LEAST or len(train) < LEAST:
@@ -271,6 +278,8 @@ def diagnose(
     if len(modes) == 1:  # or many more than are asked for at first
         modes = find_modes(real, least=SOME + 1, most=MANY, seed=seed)
     facts["modes"] = len(modes)
+    if raw and given["real"].ndim > 2 and len(modes) < FEW:
+        remarks += ("Pixels were compared, in which a lost class or a blend of two images may pass: give features.",)
     # Copies are looked for in all of the training data. A real sample's own row there does not count.
     leans = _lean(real, train, own), _lean(fake, train, 0)
     if own == 0 and (known := float((leans[0] < 1e-6).double().mean())) > 0.01:
@@ -296,9 +305,11 @@ def _remarks(real: Tensor, fake: Tensor, raw: bool, table: bool) -> Iterator[str
     if table and times > 30:
         yield f"Column {int(spread.argmax())} spreads {times:,.0f} times as far as another, which distances miss: standardise."
     (low, high), (least, most) = (map(float, x.aminmax()) for x in (real, fake))
+    few = len(fake) // 100  # in so many samples a heavy tail may go beyond by itself
+    under, over = float(fake.amin(1).sort().values[few]), float(fake.amax(1).sort().values[-1 - few])
     beyond, tiny = (high - low) / 3, max(abs(low), abs(high)) / 50
     bright = not table and least >= 0 and abs(low + high) < (high - low) / 10  # [0, 1] beside [-1, 1]
-    if raw and (least < low - beyond or most > high + beyond or max(abs(least), abs(most)) < tiny or bright):
+    if raw and (under < low - beyond or over > high + beyond or max(abs(least), abs(most)) < tiny or bright):
         yield f"Real numbers lie between {low:.3g} and {high:.3g}, fake ones between {least:.3g} and {most:.3g}: on one scale?"
 
 
@@ -334,8 +345,9 @@ class _Scale:
     """What half of the real data says about distances and proportions."""
 
     def __init__(self, base: Tensor, modes: Tensor, cells: Tensor, lean: Tensor) -> None:
-        apart = torch.cdist(base, base).topk(2, largest=False).values[:, 1]
-        self.base, self.modes, self.cells = base, modes, cells
+        between = torch.cdist(base, base)
+        apart = between.topk(2, largest=False).values[:, 1]
+        self.base, self.modes, self.cells, self.spread = base, modes, cells, between.mean()
         self.edge = apart.quantile(0.95)  # all but 5 % of samples are this near to another
         self.close = apart.quantile(0.01)  # 1 % are
         self.width = _widths(base, modes)  # median distance to the middle, of each mode
@@ -351,7 +363,8 @@ class _Scale:
         few, many = (got * (near <= self.edge).sum()).round(), (self.share * n).round()
         # The exact test of two counts: a small cell may come away empty-handed.
         luck = torch.from_numpy(bdtr(few.numpy(), (few + many).long().numpy(), 0.5))
-        apart = torch.cdist(x, x).fill_diagonal_(torch.inf)
+        between = torch.cdist(x, x)
+        spread, apart = between.mean(), between.fill_diagonal_(torch.inf)
         pairs = (apart <= self.close).sum().clamp(min=2) / 2
         return {
             "sameness": float(apart.median() / (2**0.5 * self.width.nanmedian())),
@@ -361,6 +374,7 @@ class _Scale:
             "missing": float(self.share[(got < self.share / 4) & (luck < UNLIKELY)].sum()),
             "uneven": float((got - self.share).abs().sum() / 2),
             "astray": float((near > self.edge).double().mean()),
+            "spread": float(spread / self.spread),
         }
 
 
@@ -403,7 +417,9 @@ def _finding(name: str, real: list[float], fake: list[float]) -> Finding:
 
 def _verdicts(problems: dict[str, float], otherwise: str) -> list[str]:
     """Return the verdicts on these problems and their values, the one that counts first; ``otherwise`` if there are none."""
-    names = [name for name in QUESTIONS if name in problems]
-    if problems.get("astray", 0) > BULK:  # then what little is left says nothing about modes
-        names.sort(key=lambda name: {"sameness": 0, "copied": 1, "astray": 2}.get(name, 3))
+    lost = problems.get("astray", 0) > BULK  # then what little is left says nothing about modes
+    # A single mode, well made, has as little spread, and is no single output.
+    names = [name for name in QUESTIONS if name in problems and (lost or name != "spread")]
+    if lost:
+        names.sort(key=lambda name: {"sameness": 0, "copied": 1, "astray": 2, "spread": 3}.get(name, 4))
     return list(dict.fromkeys(QUESTIONS[name].verdict for name in names)) or [otherwise]

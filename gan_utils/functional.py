@@ -166,8 +166,12 @@ class Functional:
         self._build: Callable = partial(copy.deepcopy, network) if self._fresh else network
         try:
             template = self._build()
+            copy.deepcopy(template)
         except TypeError as error:
             raise TypeError(f"{role} must be a module, or a function that builds one: {error}") from error
+        except RuntimeError as error:  # torch's old weight_norm
+            text = f"{role} cannot be copied ({str(error).splitlines()[0]}). For norms use torch.nn.utils.parametrizations."
+            raise ValueError(text) from error
         if not isinstance(template, nn.Module):
             raise TypeError(f"{role}() must return an nn.Module; it returned {type(template).__name__}.")
         with torch.random.fork_rng(devices=[]):  # the second module is not kept, and must not advance torch's generator
@@ -188,6 +192,8 @@ class Functional:
         self.ages = [name for name in buffers if name.split(".")[-1] == _AGE]
 
     def _check(self, template: nn.Module) -> None:
+        if any(isinstance(parameter, nn.UninitializedParameter) for parameter in template.parameters()):
+            raise ValueError(f"{self.role} has lazy layers: name their widths, or pass it a batch first.")
         if not any(parameter.requires_grad for parameter in template.parameters()):
             raise ValueError(f"{self.role} has no parameters, so there is nothing to train.")
         if not self._fresh:
@@ -261,6 +267,9 @@ class Functional:
         """Return what modules keep beside their tensors, in words, but for those of this package's that draw."""
         parts = [(name, part) for name, part in self._train.named_modules() if not isinstance(part, Seeded)]
         kept = [(n, key, v) for n, part in parts for key, v in vars(part).items() if key not in vars(nn.Module())]
+        kept = [
+            (n, key, v) for n, key, v in kept if not key.startswith("_flat_weight")
+        ]  # a GRU's own weights once more
         return [(n, key, repr(v)) for n, key, v in kept if isinstance(v, (int, float, str, list, dict))]
 
     def older(self, buffers: Tensors) -> Tensors:

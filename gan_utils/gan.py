@@ -94,9 +94,11 @@ class GAN:
         terms: what G minimises beside its loss: :class:`~gan_utils.terms.Term` values.
         replay: old fakes that D is shown again, such as ``gu.memory.replay()``; none by default.
         joint: D judges pairs, real (x, E(x)) against fake (G(z), z), each flattened into one row ``[B, x + Z]``. G must
-            carry an encoder E, as :class:`~gan_utils.models.WithEncoder` does, which trains in G's turn.
+            carry an encoder E, as :class:`~gan_utils.models.WithEncoder` does, which trains in G's turn, by a loss whose G
+            looks at real pairs too (``"bidirectional"``) or a term.
         together: D judges every sample by itself (no BatchNorm, say), so that real and fake may go through it in one
-            pass, which is faster. ``None`` (the default) lets ``fit`` find out by trying.
+            pass, which is faster. ``None`` (the default) lets ``fit`` find out by trying; ``run.gan`` then holds what it
+            found, so with another D say None again.
 
     Raises:
         ValueError, TypeError: for an argument that cannot work; the message names it and what is allowed.
@@ -156,7 +158,10 @@ class GAN:
         own["play"] = play if callable(play) else PLAYS[checks.choice("play", play, PLAYS)]
 
     def init(self, seed: int) -> State:
-        """Return the state before the first step: as ``torch.manual_seed(seed)``, then building G, then D, would give."""
+        """Return the state before the first step: as ``torch.manual_seed(seed)``, then building G, then D, would give.
+
+        (A module, and no function that builds one, is drawn part by part in the order in which it names its parts.)
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(checks.integer("seed", seed, least=0))
             g, d = self.G.draw(), self.D.draw()
@@ -246,10 +251,15 @@ def g_objective(
     on_fake, d_buffers = gan.D(D.params, D.buffers, fake, key + 5)
     loss = gan.loss.g(_logits(on_fake), lambda: _logits(gan.D(D.params, D.buffers, real, key + 6)[0])).mean()
     features = partial(gan.D.features, D.params, D.buffers, key=key + 5)
-    encode = partial(gan.G.encode, params, buffers, key=key + 7)
+    after = [buffers]
+
+    def encode(x: Tensor) -> Tensor:  # it has buffers as well
+        code, after[0] = gan.G(params, after[0], x, key + 7, encode=True)
+        return code
+
     for term in gan.terms:
         loss = loss + term(View(z, sample, fake, real, features, encode))
-    return loss, (buffers, d_buffers)
+    return loss, (after[0], d_buffers)
 
 
 def _shown(gan: GAN, params: Tensors, buffers: Tensors, x: Tensor, z: Tensor, key: Tensor) -> Shown:
@@ -372,8 +382,9 @@ def extragradient(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
     What the look ahead does to the optimiser's state is forgotten again; Gidel et al. update Adam's moments at both looks.
     """
     s, _ = _train_d(gan, s, b, range(gan.d_steps - 1))
+    old = s.memory  # D looks at the same old fakes twice
     s, d, g = _both(gan, s, b)
-    ahead = _move_both(gan, s, d.grads, g.grads)
+    ahead = _move_both(gan, s, d.grads, g.grads)._replace(memory=old)
     _, d_ahead, g_ahead = _both(gan, ahead, b)
     return _move_both(gan, s, d_ahead.grads, g_ahead.grads), _report(d, g)
 
@@ -410,12 +421,15 @@ def unrolled(k: int = 5, through: bool = True) -> Rule:
     k = checks.integer("k", k, least=0)
 
     def play(gan: GAN, s: State, b: Batch) -> tuple[State, Logs]:
+        old = s.memory
         s, d = _train_d(gan, s, b, range(gan.d_steps))
         last = _last(gan, b)
 
         def foresee(g_params: Tensors) -> Player:
             ahead = s._replace(G=s.G._replace(params=g_params))
-            return _train_d(gan, ahead, last, [0] * k)[0].D
+            for _ in range(k):  # on the same old fakes, too
+                ahead, _ = _train_d(gan, ahead._replace(memory=old), last, [0])
+            return ahead.D
 
         moved, g = _g_turn(gan, s, b, foresee if through else lambda _: foresee(s.G.params))
         return s._replace(G=_move(moved.G, gan.opt_g, g.grads)), _report(d, g)

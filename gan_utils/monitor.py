@@ -76,7 +76,7 @@ RULES: dict[str, tuple[str, str, Callable[[dict[str, Any]], bool | None], str]] 
         "at samples. Try a relativistic loss with R1 and R2, a slower G, or, unless it tells all apart, a faster D."),
     "dropped": ("warning", "covered", lambda r: _settled(r, r["covered"] < r["covered_real"] / 2),
         "the fakes come near {covered:.0%} of the data, where as many reals come near {covered_real:.0%}: parts are missing. "
-        "Look which. If it lasts, try a relativistic loss with R1 and R2, or PacGAN."),
+        "Look which. If it lasts, try another learning rate for D; on images R1, or R1 and R2."),
     "oscillation": ("warning", "moved", lambda r: _settled(r, r["moved"] > 1),
         "since the last look the fakes' mean moved {moved:.1f} times as far as two fakes lie apart (reals: {moved_real:.2f}). "
         "They jump together, and D runs after them. Try a smaller step size or beta1 for G, a faster D, or R1."),
@@ -106,8 +106,9 @@ class CollapseMonitor:
     References are reals against reals, or the run's own past; ``RULES`` lists the alarms. A rule's count goes up by one at
     a bad look and down by one at a good one: at ``patience`` the alarm is raised, at 0 it is cleared (NaN is told at once).
     It goes to ``on_alarm``, or else out as a :class:`CollapseWarning`. Blind spots: samples that are varied but poor, lost
-    variety within modes, copies of the data, and the loss of half of the modes or of fewer; for these, give many samples to
-    :func:`~gan_utils.diagnosis.diagnose`. What watches :func:`~gan_utils.training.fit` is :func:`watch`.
+    variety within modes, copies of the data, and the loss of half of the modes or of fewer (in batches below 32 of most of
+    them: show it 64 samples or more); for these, give many samples to :func:`~gan_utils.diagnosis.diagnose`. What watches
+    :func:`~gan_utils.training.fit` is :func:`watch`.
 
     Args:
         patience: bad looks that make an alarm. At every step instead of every 25 or 50, give it more.

@@ -158,12 +158,20 @@ def _labels(name: str, given: Any, count: int) -> Words:
 def _scatter(ax: Axes, fake: Tensor, cloud: Tensor | None) -> None:
     if cloud is not None:
         ax.scatter(cloud[:, 0], cloud[:, 1], s=5, color=REAL, alpha=0.5, linewidths=0)
-        reach = 1.35 * float(cloud.abs().max())
-        ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        middle, reach = _view(cloud)
+        x, y = middle.tolist()
+        ax.set(xlim=(x - reach, x + reach), ylim=(y - reach, y + reach))
     ax.scatter(fake[:, 0], fake[:, 1], s=4, color=FAKE, alpha=0.5, linewidths=0)
     ax.set(xticks=[], yticks=[])
     ax.set_aspect("equal", adjustable="box" if cloud is not None else "datalim")
     ax.grid(False)
+
+
+def _view(seen: Tensor) -> tuple[Tensor, float]:
+    """Return the middle of points ``[n, 2]``, the origin if that is near it, and how far to either side to show the plane."""
+    low, high = (seen := seen.nan_to_num(0)).aminmax(dim=0)
+    middle = torch.where((low + high).abs() < (high - low).max() / 10, 0.0, (low + high) / 2)
+    return middle, 1.35 * float((seen - middle).abs().max())
 
 
 def images(x: checks.Samples, *, rows: int = 4, columns: int = 12, titles: Words | None = None) -> np.ndarray:
@@ -268,10 +276,12 @@ def scrubber(
     axes = _strip(panels, cloud, 5)
     still = axes.flat[0].figure
     plt.close(still)  # it is part of the page, not a figure beside it
-    seen = [samples for *_, samples in panels] if cloud is None else [cloud]
-    reach = 1.35 * max(float(x.abs().nan_to_num(0).max()) for x in seen)
-    shown = [Panel(name, at, torch.stack([_tiled(x) for x in s]) if s.ndim == 5 else s) for name, at, s in panels]
-    behind = None if cloud is None else cloud[:points]
+    seen = torch.cat([s.flatten(0, 1) for *_, s in panels]) if cloud is None else cloud
+    middle, reach = _view(seen) if seen.ndim == 2 else (0.0, 1.0)
+    shown = [
+        Panel(name, at, torch.stack([_tiled(x) for x in s]) if s.ndim == 5 else s - middle) for name, at, s in panels
+    ]
+    behind = None if cloud is None else cloud[:points] - middle
     return make_scrubber(shown, behind, reach, still, alt=alt, pause=pause, autoplay=autoplay)
 
 
@@ -279,7 +289,8 @@ def evidence(rows: Sequence[tuple[str, float, float, float, float, float]], *, a
     """Draw measures of different kinds on one scale, 0 for what real samples typically score, 1 for the limit.
 
     ``rows`` hold (name, value, typical, least and greatest score of real samples, limit). Grey: the range of real samples;
-    a dot: the value, at most at 4, orange beyond the limit.
+    a dot: the value, at most at 4, orange beyond the limit. (One that ends at 0, as sameness does, cannot get far beyond 1
+    where real samples score many times the limit: then the colour tells, and not the place.)
     """
     if any(len(row) != 6 for row in checks.kind("rows", rows, Sequence)):
         raise ValueError(f"rows must hold six entries each; got {rows!r}.")

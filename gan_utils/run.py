@@ -192,10 +192,10 @@ class Run:
 
     @property
     def diverged(self) -> Tensor:
-        """Which members have met a loss that is NaN or Inf, ``[seeds]`` bool."""
-        if not self.logs:
-            return torch.zeros(len(self.seeds), dtype=torch.bool)
-        return ~torch.isfinite(torch.stack(self.logs)).all(dim=2).all(dim=0)
+        """Which members have weights that are NaN or Inf, or have logged such a loss, ``[seeds]`` bool."""
+        weights = [w for player in self.state[:2] for w in player.params.values()]
+        sound = torch.stack([w.isfinite().reshape(len(w), -1).all(1) for w in weights]).all(0).cpu()
+        return ~(sound & torch.isfinite(torch.stack(self.logs)).all(2).all(0)) if self.logs else ~sound
 
     @property
     def frames(self) -> Frames:
@@ -270,6 +270,7 @@ class Run:
         tensors |= {f"metric.{s:012d}.{name}": v for name, at in self.metrics.items() for s, v in at.items()}
         facts: dict[str, Any] = {"step": self.step, "seconds": self.seconds, "compile_seconds": self.compile_seconds}
         facts |= {"log_every": self.log_every, "compiled": self.compiled, "recipe": self.describe()}
+        facts["metrics"] = list(self.metrics)  # in the order of the history's columns
         save_tensors(path, tensors, facts)
 
     def restore(self, path: str | Path) -> None:
@@ -281,7 +282,7 @@ class Run:
             name = _name(way)
             if name not in tensors or tensors[name].shape != mine.shape:
                 raise CheckpointError(f"{path} does not fit this recipe: tensor {name} is missing or of another shape.")
-            return tensors[name].to(self.device)
+            return tensors[name].clone().to(self.device)  # into aligned memory, or a product may round differently
 
         self.state = tree_map_with_path(theirs, self.state)
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
@@ -289,7 +290,7 @@ class Run:
         self.log_every = int(facts["log_every"])
         self.logs = list(tensors["logs"]) if "logs" in tensors else []
         self.log_steps = tensors["log_steps"].tolist()
-        self.frame_steps, self.frame_samples, self.metrics = [], [], {}
+        self.frame_steps, self.frame_samples, self.metrics = [], [], {name: {} for name in facts.get("metrics", [])}
         for name in sorted(tensors):
             kind, _, rest = name.partition(".")
             if kind == "frame":

@@ -26,7 +26,8 @@ class View(NamedTuple):
     sample: Tensor  #: G(z), ``[B, *shape]``
     fake: Tensor  #: what D judges: ``sample``, or in a joint game the pairs (G(z), z)
     real: Tensor  #: likewise: data, or pairs (x, E(x))
-    features: Callable[[Tensor], Tensor]  #: what enters D's last layer: ``[B, *] -> [B, F]``
+    #: what enters D's last layer, a module (weights that D itself holds are none): ``[B, *] -> [B, F]``
+    features: Callable[[Tensor], Tensor]
     encode: Callable[[Tensor], Tensor]  #: G's encoder: ``[B, *shape] -> [B, *]``
 
 

@@ -240,7 +240,7 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
         raise TypeError(f"source.sample(batch) must hold float32; got {real.dtype}: add .float().")
     if not torch.equal(real, source.sample(batch, runtime.generator(0))):
         raise ValueError("source.sample(n, generator) must draw with the generator alone; two calls gave other data.")
-    z = torch.zeros(batch, gan.latent)
+    z = torch.randn(batch, gan.latent, generator=runtime.generator(0))
     made = fake = _try_network("G", gan.G, state.G.params, state.G.buffers, z, f"latents {list(z.shape)}")
     if fake.shape != real.shape:
         raise ValueError(f"G gives {list(fake.shape)} for latents {list(z.shape)}; the data are {list(real.shape)}.")
@@ -261,11 +261,20 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
         raise ValueError("D must end in logits, which the losses take: leave out its last step, the sigmoid.")
     alike = logits.reshape(len(logits))
     checks.kind("loss.d(real, fake)", gan.loss.d(alike, alike), Tensor)
-    checks.kind("loss.g(fake, real)", gan.loss.g(alike, lambda: alike), Tensor)
+    looks: list[Tensor] = []
+    checks.kind("loss.g(fake, real)", gan.loss.g(alike, lambda: looks.append(alike) or alike), Tensor)
+    if gan.joint and not looks and not gan.terms:
+        raise ValueError(f"loss={gan.loss.name!r} never trains G's encoder: take 'bidirectional', or a term of E's.")
+    if gan.replay and 0 < gan.replay.share * batch <= 0.5:
+        raise ValueError(f"replay: its share, {gan.replay.share:g} of batches of {batch}, is not one fake: give more.")
     features = partial(gan.D.features, state.D.params, state.D.buffers)
     view = View(z, made, fake, real, features, partial(gan.G.encode, state.G.params, state.G.buffers))
     for term in gan.terms:
-        checks.shaped(f"the term {term.name!r}", term.value(view))
+        name = f"the term {term.name!r}"
+        try:
+            checks.finite(f"{name} on {batch} samples", checks.shaped(name, term.value(view)))
+        except (RuntimeError, IndexError) as error:
+            raise ValueError(f"{name} fails with these networks: {str(error).splitlines()[0]}") from error
     if gan.together is None:
         gan = replace(gan, together=gan.D.judges_alone(state.D.params, state.D.buffers, real, fake))
         if gan.penalties and not gan.together:

@@ -314,8 +314,10 @@ def test_nothing_is_remarked_where_nothing_misleads(found):
     images = gu.data.mnist().sample(
         300, gu.generator(0)
     )  # pixels at the edge hardly vary, and are no columns of a table
-    for form in (images, images.flatten(1)):
-        assert gu.diagnose(form, form.flip(0)[:150]).remarks == ()
+    rows = images.flatten(1)
+    assert gu.diagnose(rows, rows.flip(0)[:150]).remarks == ()
+    (pixels,) = gu.diagnose(images, images.flip(0)[:150]).remarks  # classes do not stand out in them
+    assert pixels.startswith("Pixels were compared")
     assert gu.diagnose(REAL[:1], FRESH).remarks == ()
     assert gu.diagnose(REAL, REAL[:1].expand(N, 2)).remarks == ()  # one output, on the data's own scale
 
@@ -338,3 +340,30 @@ def test_images_from_zero_to_one_beside_others_are_remarked_upon():
     x = gu.data.mnist().sample(600, gu.generator(0))
     found = gu.diagnose(x[:300], (x[300:] + 1) / 2)
     assert any("on one scale?" in remark for remark in found.remarks)
+
+
+def test_one_blot_beside_the_data_is_told_as_one_output_too():
+    blot = torch.tensor([0.5, 0.0]) + 0.1 * NOISE  # as wide as a mode, at none
+    told = gu.diagnose(REAL, blot)
+    assert told.verdict == "low fidelity" and "one output" in told.also and "they are one blot" in str(told)
+    assert "one output" not in gu.diagnose(REAL, 2 * NOISE).also
+    mode = gu.diagnose(REAL, RING.means[0] + 0.05 * NOISE)  # a mode that is well made has no more spread
+    assert mode.verdict == "dropped modes" and "one output" not in mode.also
+
+
+def test_training_rows_that_repeat_hide_no_copies():
+    twice = TRAIN.repeat(2, 1)
+    assert gu.diagnose(REAL, TRAIN.flip(0), train=twice).verdict == "memorised"
+    assert gu.diagnose(REAL, FRESH, train=twice).verdict == "healthy"
+
+
+def test_a_heavy_tail_is_on_one_scale_with_itself():
+    real, fake = ((1.5 * torch.randn(600, 2, generator=gu.generator(part))).exp() for part in (0, 1))
+    assert fake.max() > real.max() + (real.max() - real.min()) / 3  # one sample lies far beyond
+    assert not gu.diagnose(real, fake).remarks
+
+
+def test_what_goes_to_json_is_json():
+    table = torch.eye(4).repeat(100, 1)
+    told = gu.diagnose(table, table[torch.randperm(400, generator=gu.generator(0))])
+    json.dumps(told.to_dict(), allow_nan=False)

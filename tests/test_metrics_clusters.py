@@ -113,3 +113,17 @@ def test_modes_are_looked_for_from_least_on():
     x = gu.data.ring(modes=5).sample(500, gu.generator(0))
     assert len(find_modes(x, least=5)) == len(find_modes(x, most=5)) == 5
     assert len(find_modes(x, least=6)) == len(find_modes(x, most=4)) == 1
+
+
+def test_a_member_by_itself_has_the_spread_that_it_has_among_others():
+    members = torch.randn(4, 50, 2, generator=gu.generator(0))
+    members[1] = 1e6  # complete collapse, far away
+    members[2, 0] = torch.nan
+    alone = torch.stack([gu.metrics.spread(one) for one in members])
+    torch.testing.assert_close(gu.metrics.spread(members), alone, equal_nan=True, rtol=0, atol=0)
+    assert alone[1] == 0 and alone.isnan().tolist() == [False, False, True, False]
+
+
+def test_the_tail_of_a_skewed_cloud_is_seldom_a_mode():
+    clouds = [(1.5 * torch.randn(1_000, 2, generator=gu.generator(seed))).exp() for seed in range(20)]
+    assert sum(len(gu.metrics.find_modes(cloud)) > 1 for cloud in clouds) <= 6

@@ -184,3 +184,12 @@ OK = torch.rand(9, 2)
 def test_bad_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_a_measure_of_several_numbers_is_named():
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(TypeError, match="metric must return one number; got PRDC: take one field"):
+        real_against_real(prdc, x)
+    with pytest.raises(TypeError, match=r"statistic must return one number; got \[2\], torch.float32: take one"):
+        bootstrap(lambda rows: rows.mean(0), x)
+    assert 0 <= real_against_real(lambda a, b: prdc(a, b).recall, x, repeats=2).low <= 1

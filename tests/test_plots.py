@@ -186,3 +186,10 @@ def test_snapshots_that_are_neither_points_nor_images_are_named(shape):
     for draw in (plots.film, plots.scrubber):
         with pytest.raises(ValueError, match=r"snapshots must be points \[2\] or images"):
             draw(frames)
+
+
+def test_data_far_from_the_origin_fill_the_picture():
+    far = torch.tensor([60.0, -5.0]) + torch.rand(100, 2)
+    (ax,) = plots.points(far, real=far)[0]
+    for (low, high), column in zip((ax.get_xlim(), ax.get_ylim()), far.T, strict=True):
+        assert low < column.min() and column.max() < high and high - low < 2 * float(column.max() - column.min())

@@ -252,7 +252,8 @@ def test_penalties_and_judging_work_on_pairs():
     torch.testing.assert_close(run.judge(x)[1], want)
     image = gu.models.mlp(3, 4, 12, shape=(3, 2, 2))
     G = gu.models.WithEncoder(image, gu.models.mlp(12, 4, 3))
-    gan = gu.GAN(G, gu.models.mlp(15, 4, 1), joint=True, penalties=(gu.penalties.wgan_gp(), gu.penalties.dragan()))
+    both = (gu.penalties.wgan_gp(), gu.penalties.dragan())
+    gan = gu.GAN(G, gu.models.mlp(15, 4, 1), joint=True, loss="bidirectional", penalties=both)
     source = gu.data.Points(draw(9, 3, 2, 2))
     run = gu.fit(gan, source, steps=2, batch=B, compile=False, progress=False)
     assert not run.diverged.any() and run.judge(source.points).shape == (1, 9)
@@ -433,3 +434,45 @@ def test_d_learns_from_old_fakes_too():
 def test_bad_settings_are_named(call, words):
     with pytest.raises((ValueError, TypeError), match=f"^{words}"):
         call()
+
+
+@pytest.mark.parametrize("play", ["extragradient", gu.gan.unrolled(3), gu.gan.unrolled(3, through=False)])
+def test_looking_ahead_d_sees_old_fakes_at_every_look(play, monkeypatch):
+    """With a share of 1 and a pool of far points, all that D ever takes for a fake is far."""
+    seen = []
+    whole = gu.gan.d_objective
+
+    def noted(params, gan, buffers, real, fake, noise, key):
+        seen.append(fake.detach())
+        return whole(params, gan, buffers, real, fake, noise, key)
+
+    monkeypatch.setattr(gu.gan, "d_objective", noted)
+    gan = gu.GAN(gu.models.mlp(Z, 6, 2), gu.models.mlp(2, 6, 1), play=play, replay=gu.memory.replay(B, 1.0))
+    state = in_double(gan.init(0))
+    after, _ = step(gan, state._replace(memory={"fakes": torch.full((B, 2), 30.0, dtype=torch.float64)}), batch(gan))
+    assert len(seen) == (2 if play == "extragradient" else 4)
+    assert all(float(torch.as_tensor(fake).min()) == 30 for fake in seen)
+    assert float(after.memory["fakes"].max()) < 30  # this step's fakes wait there for the next one
+
+
+def test_batchnorm_in_a_classifier_beside_g_learns_its_averages():
+    ring = gu.data.ring()
+    classifier = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
+    G = gu.models.WithEncoder(gu.models.mlp(2, 8, 2), classifier)
+    gan = gu.GAN(G, gu.models.mlp(2, 8, 1), terms=gu.terms.telling_apart())
+    run = gu.fit(gan, ring, steps=5, seeds=2, batch=16, compile=False, progress=False)
+    buffers = run.state.G.buffers
+    assert buffers["encoder.1.num_batches_tracked"].tolist() == [5, 5]
+    assert (buffers["encoder.1.running_mean"] != 0).any(1).all()
+
+
+@pytest.mark.parametrize("loss", ["nonsaturating", "hinge", "wasserstein"])
+def test_a_joint_game_whose_encoder_nothing_trains_is_refused(loss):
+    with pytest.raises(ValueError, match=f"loss='{loss}' never trains G's encoder"):
+        gu.fit(joint(loss), gu.data.ring(), steps=1, batch=B, progress=False)
+    for loss_, more in (("bidirectional", {}), (loss, {"terms": terms.reconstruction()})):
+        gan = joint(loss_, **more)
+        run = gu.fit(gan, gu.data.ring(), steps=1, batch=B, progress=False, device="cpu")
+        before = gan.init(0).G.params
+        moved = [not torch.equal(v[0], before[k]) for k, v in run.state.G.params.items() if k.startswith("encoder")]
+        assert all(moved) and moved

@@ -1007,3 +1007,83 @@ def test_a_block_is_drawn_once_however_often_training_stops_in_it(monkeypatch):
     monkeypatch.setattr(training, "draw_block", lambda *given: drawn.append(given[2:4]) or draw(*given))
     train(seeds=[3, 5], steps=BLOCK + 10, callbacks=[lambda step, run: None], callback_every=7)
     assert drawn == [(3, 0), (5, 0), (3, 1), (5, 1)]
+
+
+@pytest.mark.parametrize("layer", [nn.GRU, nn.LSTM])
+def test_a_recurrent_network_counts_nothing_in_python(layer):
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.last = layer(1, 4, batch_first=True), nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.last(self.layer(x[..., None])[0][:, -1])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = train(gu.GAN(gu.models.mlp(2, 4, 2), Recurrent), seeds=2, steps=3, compile="replay")
+    assert "eagerly" not in run.summary()
+
+
+def test_a_spectral_norm_resumes_to_the_bit_with_one_seed(tmp_path):
+    """Its products of a matrix and a vector round by where in memory they lie, and a file's tensors lie anywhere."""
+    gan = gu.zoo.build("spectral", RING)
+    whole = train(gan, steps=40)
+    train(gan, steps=20, checkpoint=tmp_path / "run")
+    assert same(train(gan, steps=40, checkpoint=tmp_path / "run").state, whole.state)
+
+
+def test_measures_keep_the_order_in_which_they_came(tmp_path):
+    def measure(step, run):
+        return {"zeta": 1.0, "alpha": 2.0}
+
+    more = {"steps": 20, "callbacks": [measure], "callback_every": 10}
+    whole = train(**more)
+    train(checkpoint=tmp_path / "run", **more | {"steps": 10})
+    resumed = train(checkpoint=tmp_path / "run", **more)
+    assert resumed.history.equals(whole.history) and list(whole.history.columns)[-2:] == ["zeta", "alpha"]
+
+
+def test_a_member_that_diverges_between_two_rows_of_the_history_is_counted():
+    run = train(recipe(dropout=False, opt_g=gu.optim.sgd(1e38)), steps=15, log_every=100)
+    assert run.log_steps == [1] and run.history.diverged.tolist() == [False]  # the first loss was a number
+    assert run.diverged.tolist() == [True] and "diverged: 1 of 1" in run.summary()
+
+
+def test_what_cannot_be_copied_or_has_no_width_yet_is_named():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, that the old norm goes
+        old = nn.Sequential(nn.utils.weight_norm(nn.Linear(2, 4)), nn.Linear(4, 1))
+        old(torch.zeros(1, 2))
+        lazy = nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 1))
+    for D, words in ((old, "D cannot be copied .*parametrizations"), (lazy, "D has lazy layers: name their widths")):
+        with pytest.raises(ValueError, match=words):
+            gu.GAN(gu.models.mlp(2, 4, 2), D)
+
+
+@pytest.mark.parametrize("term", [gu.terms.msgan(), gu.terms.gdpp()])
+def test_a_term_that_compares_samples_needs_some(term):
+    with pytest.raises(ValueError, match=f"the term '{term.name}' on 1 samples holds 1 NaN"):
+        train(recipe(terms=term), batch=1)
+    train(recipe(terms=term), batch=2, steps=1)
+
+
+def test_a_share_that_is_no_sample_is_named():
+    for share, batch in ((0.5, 1), (0.01, 50)):
+        with pytest.raises(ValueError, match=f"replay: its share, {share:g} of batches of {batch}, is not one fake"):
+            train(recipe(replay=gu.memory.replay(8, share)), batch=batch)
+    train(recipe(replay=gu.memory.replay(8, 0.0)), steps=1)  # asked for
+
+
+def test_a_projection_that_has_no_one_last_layer_is_named_where_features_are_asked_for():
+    class Projection(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.out, self.look = nn.Linear(2, 4), nn.Linear(4, 1), nn.Embedding(2, 4)
+
+        def forward(self, x):
+            h = self.hidden(x).relu()
+            return self.out(h) + (self.look(torch.zeros((), dtype=torch.int64)) * h).sum(1, keepdim=True)
+
+    with pytest.raises(ValueError, match="the term 'feature_matching' fails with these networks"):
+        train(gu.GAN(gu.models.mlp(2, 4, 2), Projection, terms=gu.terms.feature_matching()))

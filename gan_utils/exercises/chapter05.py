@@ -139,7 +139,7 @@ def _floor(answer: Any) -> None:
     expect(abs(value / (wanted * sets) - 1) > 0.2, "That is the sum over the sets: divide by their number.")
     expect(
         abs(value * math.log(2) / wanted - 1) > 0.15,
-        "Yours is about what bits would give: the logarithm is natural. If it is: the mean of sum q log(q / p), q = counts / n.",
+        "Yours is about what bits would give: the logarithm is natural. If it is: average sum q log(q / p), q = counts / n.",
     )
     expect(value < 10 * wanted, "Much too large: did you draw with the shares p, and divide each set's counts by n?")
     # the answer draws anew: a mean of 1,000 sets is within 5 % of the true one, and so is ours

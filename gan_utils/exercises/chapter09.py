@@ -52,7 +52,7 @@ def _precision(answer: Any) -> None:
         close(given, wanted), f"For the test points precision with k = 2 is {wanted:.3f}; yours is {float(given):.3f}."
     )
     crossed = run_answer(answer, torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([[2.5]]), 1)
-    expect(close(crossed, 1.0), "A fake may lie in the ball of a real point that is not its nearest one: ask all balls.")
+    expect(close(crossed, 1.0), "A fake may lie in the ball of a real point that is not its nearest: ask all balls.")
     many = _REAL[:3].repeat(4, 1)  # each point four times, so that the balls of k = 2 have radius 0
     expect(
         close(run_answer(answer, many, many.clone(), 2), 1.0),

@@ -95,9 +95,15 @@ _CASES = [
         (torch.diag(torch.tensor([-2.0, 0.2])), 0.5),
         (torch.tensor([[-0.1, 5.0], [0.0, -0.1]]), 0.0),
         (-torch.eye(3), 0.0),
+        (torch.tensor([[1.0, -4.0], [0.25, 1.0]]), 0.2),  # complex eigenvalues, and not normal
     ),
 ]
 _NEAR_MISSES = [
+    (
+        lambda J, g: bool((torch.linalg.eigvals(J).real - g * torch.linalg.eigvals(J).abs().square() < 0).all()),
+        "You combine each eigenvalue of J with its square, which is right for a J that is normal, as the page's rotation is. "
+        "In general only the eigenvalues of J - gamma J^T J as a whole will do.",
+    ),
     (
         lambda J, g: _attracts(J),
         "Your answers are those of J alone. Is the second part there, as a product of matrices? And eigvals, not eigvalsh.",

@@ -47,7 +47,7 @@ def _best_d(answer: Any) -> None:
 @exercise("17.2", praise="The average moves, the trained parameters do not.")
 def _average(answer: Any) -> None:
     average = {"w": torch.tensor([1.0, 2.0]), "b": torch.tensor(4.0)}
-    params = {"w": torch.tensor([3.0, -2.0]), "b": torch.tensor(0.0)}
+    params = {"b": torch.tensor(0.0), "w": torch.tensor([3.0, -2.0])}  # in another order: names must match, not places
     kept, trained = ({name: t.clone() for name, t in given.items()} for given in (average, params))
     given = run_answer(answer, average, params, 0.75)
     expect(

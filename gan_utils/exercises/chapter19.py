@@ -67,7 +67,7 @@ def _expected_best(answer: Any) -> None:
         pmf = [comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
         up_to = [sum(pmf[: k + 1]) for k in range(n + 1)]
         wanted = sum(1 - up_to[k] ** m for k in range(n)) / n
-        if close(given, wanted):
+        if close(given, wanted, atol=1e-5, rtol=1e-4):  # 200,000 draws of a simulation are not so near
             continue
         said = f"For p = {p}, n = {n} and m = {m}"
         expect(not close(given, wanted * n), f"{said} you return a number of seeds. Divide by n.")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -104,7 +106,7 @@ def run_answer(function: Any, *args: Any, hint: str = "", **kwargs: Any) -> Any:
     """Call the learner's function; a stub is "not attempted", an error inside it becomes a :class:`Mistake`.
 
     It is given copies of plain tensors, so that an answer that works in place spoils neither the check nor later ones. An
-    array that it returns comes as a tensor. ``hint`` is what may help whose function fails.
+    array that it returns comes as a tensor, an exact fraction as a float. ``hint`` is what may help whose function fails.
     """
     if not callable(function):
         raise Mistake(f"The answer should be a function, not called; it is {type(function).__name__}.")
@@ -125,6 +127,7 @@ def run_answer(function: Any, *args: Any, hint: str = "", **kwargs: Any) -> Any:
         raise Mistake(f"Your function returned None{at}: is there a path through it without a `return`?")
     if result is ... or result is None:
         raise _NotAttempted
+    result = float(result) if isinstance(result, (Fraction, Decimal)) else result
     return torch.from_numpy(result) if isinstance(result, np.ndarray) and result.ndim else result
 
 

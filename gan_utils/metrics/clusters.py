@@ -119,15 +119,15 @@ class _Split:
 
 
 def _apart(x: Tensor, centres: Tensor) -> bool:
-    """Return whether each cluster and its nearest one hold fewer points half-way between them than a half of those beside
-    their centres. (On a line, the halves of one cloud agree whatever is asked: the cut is always at its middle.)"""
+    """Return whether each cluster and its nearest one hold fewer points half-way between them than a half of those at either
+    centre. (On a line, the halves of one cloud agree whatever is asked: the cut is always at its middle.)"""
     cell = nearest_centre(x, centres)
     nearest = torch.cdist(centres, centres).fill_diagonal_(torch.inf).argmin(1)
     for c, other in enumerate(nearest.tolist()):
         way = centres[other] - centres[c]
         along = (x[(cell == c) | (cell == other)] - centres[c]) @ way / way.square().sum()
-        beside, between = ((along - at).abs() < 0.1 for at in (along.round(), 0.5))
-        if between.sum() > beside.sum() / 4:  # beside counts the points at two centres
+        own, between, others = (((along - at).abs() < 0.1).sum() for at in (0, 0.5, 1))
+        if between > min(own, others) / 2:  # the lesser of the two: a tail that only falls has no valley
             return False
     return True
 

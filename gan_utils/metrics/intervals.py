@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,8 +33,9 @@ def bootstrap(statistic: Metric, *samples: Samples, repeats: int = 200, seed: in
 
     The rows ``[n, ...]`` of each set are drawn anew with replacement, independently of the other sets. Good for means and
     shares. What looks at neighbours or pairs (prdc, birthday) or is biased by few rows (frechet_distance) is misled by the
-    duplicates: use :func:`real_against_real`. Where the statistic is ever NaN, so is the interval. ValueError or TypeError
-    for no samples, fewer than two rows, or bad numbers. (NumPy arrays reach the statistic as tensors.)
+    duplicates: use :func:`real_against_real`, as in ``real_against_real(lambda a, b: prdc(a, b).recall, real)``. Where the
+    statistic is ever NaN, so is the interval. ValueError or TypeError for no samples, fewer than two rows, bad numbers, or
+    a statistic of several numbers. (NumPy arrays reach the statistic as tensors.)
 
     Example:
         How well do a hundred samples, of which half are good, determine the share of good ones?
@@ -46,7 +47,7 @@ def bootstrap(statistic: Metric, *samples: Samples, repeats: int = 200, seed: in
     """
     level = checks.number("level", level, above=0, most=1)
     samples = _several("samples", samples, 2)
-    value, draws = float(checks.kind("statistic", statistic, Callable)(*samples)), []
+    value, draws = _one("statistic", checks.kind("statistic", statistic, Callable)(*samples)), []
     for i in range(checks.integer("repeats", repeats, least=2)):
         rng = runtime.generator(seed, i)
         drawn = (x[torch.randint(len(x), (len(x),), generator=rng).to(x.device)] for x in samples)
@@ -59,7 +60,8 @@ def real_against_real(metric: Metric, real: Samples, *, repeats: int = 20, seed:
     """Return the median, least and greatest ``metric(half, other half)`` over random halvings of real data ``[n, ...]``.
 
     So a perfect sampler would score: compare with the metric of n // 2 real and n // 2 fake rows. The halvings share their
-    rows, so the range is a little too narrow. ValueError or TypeError for fewer than four rows or bad numbers.
+    rows, so the range is a little too narrow. ValueError or TypeError for fewer than four rows, bad numbers, or a metric of
+    several numbers.
 
     Example:
         Two sets of 100 points of one distribution are never at Fréchet distance 0:
@@ -73,7 +75,7 @@ def real_against_real(metric: Metric, real: Samples, *, repeats: int = 20, seed:
     checks.kind("metric", metric, Callable)
     for i in range(checks.integer("repeats", repeats)):
         order = torch.randperm(len(real), generator=runtime.generator(seed, i)).to(real.device)
-        scores.append(float(metric(real[order[:half]], real[order[half : 2 * half]])))
+        scores.append(_one("metric", metric(real[order[:half]], real[order[half : 2 * half]])))
     return Interval(*(float(take(scores)) for take in (np.median, np.min, np.max)))
 
 
@@ -105,6 +107,15 @@ def report(measured: Mapping[str, Samples], perfect: Mapping[str, Samples], *, l
         rows[name] = [*mean, middle, low, high, inside, len(seeds), len(known)]
     columns = ["mean", "low", "high", "perfect", "perfect_low", "perfect_high", "inside", "seeds", "valued"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def _one(name: str, given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"{name} must return one number; got {checks.form(given)}: take one field or entry of it."
+        ) from None
 
 
 def _several(name: str, samples: tuple[Samples, ...], least: int) -> tuple[Tensor, ...]:

@@ -28,5 +28,5 @@ def spread(x: checks.Samples) -> Tensor:
     if not isinstance(x, Tensor) or x.ndim < 2 or x.shape[-2] < 2 or x.numel() == 0 or not x.is_floating_point():
         raise ValueError(f"x must be floats [..., n, d] with n >= 2; got {checks.form(x)}. Images: x.flatten(-3).")
     x = x.to(torch.promote_types(x.dtype, torch.float32))  # sums of half precision soon overflow
-    n, x = x.shape[-2], x - x.flatten(0, -2).mean(0)  # far from the origin cdist would lose what sets samples apart
+    n, x = x.shape[-2], x - x.mean(-2, keepdim=True)  # far from the origin cdist would lose what sets samples apart
     return torch.cdist(x, x).sum(dim=(-2, -1)) / (n * (n - 1))

@@ -91,7 +91,10 @@ WRONG = {
         (lambda angle: -((angle.diff().abs() > math.pi) * angle.diff().sign()).sum(), "how often it passes pi"),
         (lambda angle: (angle.diff() % (2 * math.pi)).sum() / (2 * math.pi), "a long one forward"),
         (lambda angle: (steps(angle).sum() / (2 * math.pi)).round(), "how often it passes pi"),
-        (lambda angle: ((angle.diff() + math.pi / 2) % math.pi - math.pi / 2).sum() / (2 * math.pi), "ten steps of 2.5"),
+        (
+            lambda angle: ((angle.diff() + math.pi / 2) % math.pi - math.pi / 2).sum() / (2 * math.pi),
+            "ten steps of 2.5",
+        ),
     ],
 }
 

@@ -11,6 +11,11 @@ def attracts(matrix, every=True):
     return bool(negative.all() if every else negative.any())
 
 
+def one_by_one(J, gamma):
+    value = torch.linalg.eigvals(J)
+    return bool((value.real - gamma * value.abs().square() < 0).all())
+
+
 WRONG = {
     "15.1": [
         (lambda steps, share, batch: steps * int(share * batch), "do not round"),
@@ -47,6 +52,7 @@ WRONG = {
             "[[-1.0, -0.0, -0.0]",
         ),
         (lambda J, gamma: attracts(J), "eigvals, not eigvalsh"),
+        (one_by_one, "a J that is normal"),
         (lambda J, gamma: attracts(J - 2 * gamma * J.T @ J), "factor 2"),
         (lambda J, gamma: attracts(J - gamma / 2 * J.T @ J), "factor 1/2"),
         (lambda J, gamma: attracts(J - gamma * J.T @ J, every=False), "not enough"),

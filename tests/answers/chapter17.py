@@ -17,6 +17,11 @@ def in_place(average, params, beta):
     return params
 
 
+def by_place(average, params, beta):
+    places = zip(average.items(), params.values(), strict=True)
+    return {name: beta * old + (1 - beta) * new for (name, old), new in places}
+
+
 WRONG = {
     "17.1": [
         (lambda p, q, real, fake: p / (p + q), "without smoothing"),
@@ -35,6 +40,7 @@ WRONG = {
         (lambda average, params, beta: mixed(average, params, beta, 1), "sum to more than one"),
         (lambda average, params, beta: mixed(average, params, 0.5, 0.5), "plain mean"),
         (in_place, "changed the parameters"),
+        (by_place, "should become"),
         (lambda average, params, beta: average["w"], "Return a dictionary"),
         (lambda average, params, beta: average, "should become"),
         (

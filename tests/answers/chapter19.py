@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import comb, exp
 
 import torch
@@ -33,6 +34,7 @@ WRONG = {
         (lambda p, n, m: sum(1 - up_to(k, p, n) ** m for k in range(1, n)) / n, "a step late"),
         (lambda p, n, m: 1.0, "it should be"),
         (lambda p, n, m: sum(1 - up_to(k, p, n) ** m for k in range(n)) / n - 0.002, "is yours a simulation"),
+        (lambda p, n, m: sum(1 - up_to(k, p, n) ** m for k in range(n)) / n + 0.0005, "is yours a simulation"),
         (lambda p, n, m: sum(1 - up_to(k - 1, p, n) ** m for k in range(n)) / n, "weight of k itself"),
     ],
     "19.3": [
@@ -53,6 +55,7 @@ ALSO_RIGHT = {
     ],
     "19.2": [
         lambda p, n, m: sum(k * (up_to(k, p, n) ** m - up_to(k - 1, p, n) ** m) for k in range(n + 1)) / n,
+        lambda p, n, m: Fraction(sum(1 - up_to(k, p, n) ** m for k in range(n))) / n,
     ],
     "19.3": [
         lambda strays, modes: modes * (1 - torch.tensor(1 - 1 / modes) ** strays),

@@ -58,6 +58,7 @@ WRONG = {
         (lambda rate, cost, budget: 1 - (1 - rate) ** (int(budget) // int(cost)), "cut both to whole numbers"),
         (lambda rate, cost, budget: 1 - (1 - rate) ** (budget / cost), "unfinished run"),
         (lambda rate, cost, budget: rate * (budget // cost), "add the rates"),
+        (lambda rate, cost, budget: min(1.0, rate * (budget // cost)), "add the rates"),
         (lambda rate, cost, budget: (1 - rate) ** (budget // cost), "every try fails"),
         (
             lambda rate, cost, budget: 1 - (1 - rate) ** (budget // 1 if cost != 1 else budget // cost),
