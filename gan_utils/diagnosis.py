@@ -227,7 +227,8 @@ def diagnose(
     unequal columns, real samples that repeat, and two sets on different scales are remarked upon, unless samples are too few.
     Takes a second or two for some thousand rows of few columns; the time grows
     with the columns and, since copies are looked for, with the rows of ``train``. The verdict is the first problem in the
-    order of :data:`QUESTIONS`, but most fakes being astray comes before the modes; further ones are in ``also``. "healthy"
+    order of :data:`QUESTIONS`, but most fakes being astray comes before the modes, and only then does their spread count
+    (a single mode, well made, has as little); further problems are in ``also``. "healthy"
     is only said where every question had an answer.
 
     Raises:
