@@ -101,8 +101,10 @@ def test_limits_are_as_the_page_says():
 def test_goals_are_as_the_page_says():
     rows = {row["name"]: row for row in RECORDS["step_speed.json"]["rows"]}
     ring, gp, mnist, reused = list(rows.values())[:4]
-    assert ring["ratio_low"] > 1.5 * ring["goal"] and gp["ratio_low"] > 1.5 * gp["goal"], "far past their goals"
-    assert 0.9 * mnist["goal"] < mnist["ratio"] < mnist["goal"] < reused["ratio"] and "reused" in reused["name"]
+    assert ring["ratio_low"] > ring["goal"] and gp["ratio_low"] > gp["goal"], "past their goals, in every round"
+    assert max(mnist["ratio_high"], reused["ratio_high"]) < mnist["goal"] and "reused" in reused["name"]
+    bare = mnist["tutorial_ms"] / (mnist["package_ms"] * mnist["share_of_matmul"])  # products alone, at the full rate
+    assert mnist["goal"] < bare < 1.3 * mnist["goal"], "would just pass"
     assert rows["ring, replayed"]["ratio"] > 3 and 0.8 < rows["MNIST, replayed"]["ratio"] < 1.25
 
 
