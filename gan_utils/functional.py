@@ -267,9 +267,8 @@ class Functional:
         """Return what modules keep beside their tensors, in words, but for those of this package's that draw."""
         parts = [(name, part) for name, part in self._train.named_modules() if not isinstance(part, Seeded)]
         kept = [(n, key, v) for n, part in parts for key, v in vars(part).items() if key not in vars(nn.Module())]
-        kept = [
-            (n, key, v) for n, key, v in kept if not key.startswith("_flat_weight")
-        ]  # a GRU's own weights once more
+        # Under these names a GRU keeps its own weights once more.
+        kept = [(n, key, v) for n, key, v in kept if not key.startswith("_flat_weight")]
         return [(n, key, repr(v)) for n, key, v in kept if isinstance(v, (int, float, str, list, dict))]
 
     def older(self, buffers: Tensors) -> Tensors:
