@@ -262,7 +262,12 @@ def checked(gan: GAN, source: Source, batch: int) -> GAN:
     alike = logits.reshape(len(logits))
     checks.kind("loss.d(real, fake)", gan.loss.d(alike, alike), Tensor)
     looks: list[Tensor] = []
-    checks.kind("loss.g(fake, real)", gan.loss.g(alike, lambda: looks.append(alike) or alike), Tensor)
+
+    def on_real() -> Tensor:
+        looks.append(alike)
+        return alike
+
+    checks.kind("loss.g(fake, real)", gan.loss.g(alike, on_real), Tensor)
     if gan.joint and not looks and not gan.terms:
         raise ValueError(f"loss={gan.loss.name!r} never trains G's encoder: take 'bidirectional', or a term of E's.")
     if gan.replay and 0 < gan.replay.share * batch <= 0.5:
