@@ -394,7 +394,8 @@ def _widths(x: Tensor, modes: Tensor) -> Tensor:
 def _decide(scores: list[tuple[dict[str, float], dict[str, float]]], facts: dict[str, int]) -> Diagnosis:
     reals, fakes = zip(*scores, strict=True)
     findings = tuple(_finding(name, [r[name] for r in reals], [f[name] for f in fakes]) for name in QUESTIONS)
-    otherwise = "too few samples" if any(f.status == "cannot say" for f in findings) else "healthy"
+    unsure = [f.name for f in findings if f.status == "cannot say" and f.name != "spread"]  # see _verdicts
+    otherwise = "too few samples" if unsure else "healthy"
     verdict, *also = _verdicts({f.name: f.value for f in findings if f.status == "problem"}, otherwise)
     asked = [f for f in findings if f.status != "cannot say"]
     by_split = [{f.name: fake[f.name] for f in asked if f.beyond(fake[f.name])} for _, fake in scores]
@@ -419,7 +420,7 @@ def _finding(name: str, real: list[float], fake: list[float]) -> Finding:
 def _verdicts(problems: dict[str, float], otherwise: str) -> list[str]:
     """Return the verdicts on these problems and their values, the one that counts first; ``otherwise`` if there are none."""
     lost = problems.get("astray", 0) > BULK  # then what little is left says nothing about modes
-    # A single mode, well made, has as little spread, and is no single output.
+    # A single mode, well made, has as little spread, and is no single output: it counts only here, and withholds no verdict.
     names = [name for name in QUESTIONS if name in problems and (lost or name != "spread")]
     if lost:
         names.sort(key=lambda name: {"sameness": 0, "copied": 1, "astray": 2, "spread": 3}.get(name, 4))
